@@ -1,0 +1,197 @@
+"""The command line: parse, call, print. Exit codes: 0 done, 1 failed, 2 wrong spec or arguments, 3 expectation missed."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from pairmill import __version__
+from pairmill.errors import PairmillError, SpecError
+
+app = typer.Typer(
+    help="Pairmill mills raw web pages and bitext into evaluated embedding models, on Ray.",
+    no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, rich_markup_mode=None,
+)
+runs_app = typer.Typer(help="Look at the runs of a storage.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(runs_app, name="runs")
+
+SpecFile = Annotated[str, typer.Argument(metavar="SPEC", help="A job spec (YAML file).")]
+Sets = Annotated[list[str], typer.Option("--set", metavar="PATH=VALUE", help="Override a value of the spec. May be repeated.")]
+StorageUri = Annotated[
+    str, typer.Option("--storage", envvar="PAIRMILL_STORAGE", help="Where runs live: a directory, s3://, gs:// or az://.")
+]
+RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run id, or the start of one that fits only one run.")]
+DEFAULT_STORAGE = "pairmill-runs"
+
+
+def say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+@app.command()
+def run(
+    spec: SpecFile,
+    sets: Sets = [],  # noqa: B006 - typer reads the default, nothing changes it
+    storage: StorageUri = DEFAULT_STORAGE,
+    address: Annotated[str | None, typer.Option(help="A Ray cluster (auto, or HOST:PORT). Default: $RAY_ADDRESS, else Ray on this machine.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Compute everything anew; earlier results stay readable.")] = False,
+) -> None:
+    """Run a job; the same job on the same input resumes, and when done prints its result."""
+    from pairmill.spec.load import load
+
+    loaded = load(spec, sets)
+    from pairmill.curate.job import run_curate
+    from pairmill.report.text import summarise
+
+    command = " ".join(["pairmill run", spec, *[f"--set {item}" for item in sets]])
+    outcome = run_curate(loaded, storage, address, fresh, command, say)
+    if outcome.already_done:
+        say("this run is done already; --fresh would compute it anew")
+    print(summarise(outcome.summary))
+    raise typer.Exit(outcome.exit_code)
+
+
+@app.command()
+def validate(
+    specs: Annotated[list[str], typer.Argument(metavar="SPEC...", help="Job specs (YAML files).")],
+    sets: Sets = [],  # noqa: B006
+) -> None:
+    """Check specs without starting anything."""
+    from pairmill.spec.load import load
+
+    errors = []
+    for spec in specs:
+        try:
+            loaded = load(spec, sets)
+            print(f"{spec}: valid ({loaded.spec.kind} {loaded.spec.name}, {len(loaded.spec.inputs)} inputs)")
+        except SpecError as error:
+            errors.append(str(error))
+    if errors:
+        raise SpecError("\n".join(errors))
+
+
+@app.command()
+def schema(kind: Annotated[str | None, typer.Argument(help="A kind of job; default: all.")] = None) -> None:
+    """Print the JSON Schema of specs."""
+    from pairmill.spec.load import schema as json_schema
+
+    print(json_schema(kind))
+
+
+@app.command()
+def explain(
+    name: RunName,
+    id: Annotated[int | None, typer.Option("--id", help="The row's pair_id.")] = None,
+    text: Annotated[str | None, typer.Option("--text", help="Text that either side of the row contains.")] = None,
+    limit: Annotated[int, typer.Option(help="Rows shown for --text.")] = 5,
+    storage: StorageUri = DEFAULT_STORAGE,
+) -> None:
+    """Say why a row was kept or rejected: origin, languages, every score against its threshold, duplicate partner."""
+    if (id is None) == (text is None):
+        raise SpecError("explain needs --id N or --text T, and not both. The report and the kept files show pair_ids.")
+    from pairmill.curate.explain import explain_id, explain_text
+
+    opened = _open(storage, name)
+    print(explain_id(opened, id) if id is not None else explain_text(opened, text or "", limit))
+
+
+@app.command()
+def report(
+    name: RunName,
+    output: Annotated[str | None, typer.Option(help="Copy the page to this file.")] = None,
+    open_: Annotated[bool, typer.Option("--open", help="Open it in a browser.")] = False,
+    storage: StorageUri = DEFAULT_STORAGE,
+) -> None:
+    """Say where a run's report is, copy it, or open it."""
+    from pairmill.runs.browse import report_file
+
+    place = report_file(_open(storage, name), output, local=open_)
+    print(place)
+    if open_:
+        typer.launch(place)
+
+
+@runs_app.command("list")
+def list_runs(storage: StorageUri = DEFAULT_STORAGE, as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+    """List the runs of a storage, newest last."""
+    from pairmill.runs.browse import records, table
+
+    found = records(storage)
+    print(json.dumps(found, indent=1, ensure_ascii=False) if as_json else table(found))
+
+
+@runs_app.command("show")
+def show_run(name: RunName, storage: StorageUri = DEFAULT_STORAGE, as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+    """Show a run: state, inputs, ledger, files."""
+    from pairmill.runs.browse import describe
+
+    opened = _open(storage, name)
+    print(json.dumps(opened.record(), indent=1, ensure_ascii=False) if as_json else describe(opened))
+
+
+def _open(storage: str, name: str) -> Any:
+    from pairmill.runs.browse import find
+
+    return find(storage, name)
+
+
+def _version(value: bool) -> None:
+    if value:
+        print(f"pairmill {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def _main(version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False) -> None:
+    pass
+
+
+def main() -> None:
+    """Entry point: errors meant for users are printed alone; a defect leaves its traceback in a file."""
+    sys.exit(_guarded(lambda: app(standalone_mode=False)))
+
+
+def _guarded(call: Callable[[], Any]) -> int:
+    import click
+
+    try:
+        result = call()
+        return result if isinstance(result, int) else 0
+    except PairmillError as error:
+        say(f"error: {error}")
+        return error.exit_code
+    except click.exceptions.Abort:
+        return 130
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except KeyboardInterrupt:
+        say("stopped; the same command resumes the run")
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        return _defect(error)
+
+
+def _defect(error: Exception) -> int:
+    import tempfile
+    import traceback
+
+    if os.environ.get("PAIRMILL_DEBUG"):
+        traceback.print_exc()
+    with tempfile.NamedTemporaryFile("w", prefix="pairmill-error-", suffix=".txt", delete=False) as file:
+        file.write("".join(traceback.format_exception(error)))
+    last = str(error).strip().splitlines()
+    say(
+        f"error: {type(error).__name__}: {last[-1] if last else ''}\n"
+        f"This is a defect of Pairmill. Details: {file.name} (please report it). What was committed is safe; "
+        "the same command resumes."
+    )
+    return 1

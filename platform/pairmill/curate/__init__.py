@@ -1,0 +1,1 @@
+"""Curation: clean, score, find duplicates, select; the stages and their wiring."""

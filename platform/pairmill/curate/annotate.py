@@ -1,0 +1,247 @@
+"""Annotate: everything about a row that does not depend on other rows or on thresholds.
+
+For each batch of a shard: parse, clean, identify the language of both sides, compute every rule's score, hash, sign.
+The result is keyed by what produces it (file fingerprints and ranges, and `meaning`), not by the run, so that runs which
+differ in thresholds share it. A shard is written in chunks of `CHUNK_RECORDS` records, each committed, so that a long
+compressed file resumes behind the last chunk.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pairmill.curate import clean, language
+from pairmill.curate.dedup import exact, minhash, shingles
+from pairmill.curate.heuristics import Side, score_all, versions
+from pairmill.curate.shards import pieces_of
+from pairmill.pairs import sources
+from pairmill.pairs.batch import QUARANTINE, Batch, quarantine_table
+from pairmill.pairs.schema import PARSED
+from pairmill.runs.storage import open_storage
+from pairmill.runs.units import Stopwatch, Units, digest
+from pairmill.spec.curate import CurateSpec
+from pairmill.spec.rules import RULES
+
+VERSION = 1
+PREFIX = "stages/annotate"
+CHUNK_RECORDS = 250_000
+GROUP_ROWS = 16_384
+SIDES = ("anchor", "positive")
+
+
+def meaning(spec: CurateSpec, spec_input: Any) -> dict[str, Any]:
+    """Everything but the records themselves that determines a shard's annotations."""
+    near = spec.dedup.near
+    parsing = spec_input.model_dump(mode="json", exclude={"name", "form", "licence", "path", "packages", "language"})
+    return {
+        "version": VERSION,
+        "parse": {**parsing, "version": sources.VERSION},
+        "clean": {**spec.clean.model_dump(mode="json"), "version": clean.VERSION},
+        "language": {**language.identity(spec.language.engine), "policy": spec_input.language,
+                     "min_confidence": spec.language.min_confidence},
+        "rules": versions(),
+        "exact": [exact.VERSION, spec.dedup.exact.key if spec.dedup.exact else "pair"],
+        "signature": [minhash.VERSION, shingles.VERSION, shingles.UNICODE, near.key, near.shingle, near.slots, near.signature]
+        if near
+        else None,
+    }
+
+
+def shard_key(spec: CurateSpec, shard: dict[str, Any], salt: str = "") -> str:
+    """The shard's place in storage. `salt` sets a fresh generation apart."""
+    spec_input = next(i for i in spec.inputs if i.name == shard["input"])
+    return digest({"pieces": shard["pieces"], "meaning": meaning(spec, spec_input), "salt": salt})
+
+
+def schema(spec: CurateSpec) -> pa.Schema:
+    """Columns of an annotated shard."""
+    fields = list(PARSED)
+    for side in SIDES:
+        fields += [pa.field(f"{side}_declared", pa.string()), pa.field(f"{side}_identified", pa.string()),
+                   pa.field(f"{side}_confidence", pa.float32())]
+    fields += [pa.field(column, pa.float32()) for rule in RULES.values() for column in rule.columns]
+    fields.append(pa.field("exact", pa.binary(16)))
+    if spec.dedup.near:
+        fields.append(pa.field("signature", pa.binary(4 * spec.dedup.near.slots)))
+    return pa.schema(fields)
+
+
+def annotate(pairs: pa.Table, spec: CurateSpec, spec_input: Any, stats: Stats) -> pa.Table:
+    """Clean, identify, score, hash and sign parsed pairs. `pairs` has the schema PARSED; row order is kept."""
+    columns: dict[str, Any] = {name: pairs[name].combine_chunks() for name in PARSED.names}
+    sides: dict[str, Side] = {}
+    for side in SIDES:
+        texts, changed = clean.clean(columns[side], spec.clean)
+        stats.cleaning.update(changed)
+        declared = columns[f"{side}_lang"]
+        policy = spec_input.language or ("require" if declared.null_count < len(declared) else "identify")
+        found, confidence, final, score = language.judge(texts, declared, policy, spec.language)
+        columns |= {
+            side: texts, f"{side}_lang": final, f"{side}_declared": declared, f"{side}_identified": found,
+            f"{side}_confidence": confidence, f"language_{side}": score,
+        }
+        stats.count_languages(declared, found)
+        sides[side] = Side(texts, final)
+    columns["negatives"] = _clean_lists(columns["negatives"], spec)
+    columns |= score_all(sides["anchor"], sides["positive"])
+    exact_key = spec.dedup.exact.key if spec.dedup.exact else "pair"
+    columns["exact"] = _binary(_exact_hash(columns, exact_key))
+    if near := spec.dedup.near:
+        columns["signature"] = _binary(
+            minhash.signatures(key_text(columns, near.key), slots=near.slots, engine=near.signature, size=near.shingle)
+        )
+    return pa.table([pa.array(columns[f.name], f.type) for f in (want := schema(spec))], schema=want)
+
+
+def key_text(columns: Any, key: str) -> pa.Array:
+    """The text that near deduplication compares: a side, or both joined by a space."""
+    if key != "pair":
+        return columns[key]
+    return pc.binary_join_element_wise(columns["anchor"], columns["positive"], " ")
+
+
+def _exact_hash(columns: dict[str, Any], key: str) -> np.ndarray:
+    if key != "pair":
+        return exact.hash128(columns[key])
+    return exact.pair_hash(exact.hash128(columns["anchor"]), exact.hash128(columns["positive"]))
+
+
+def _binary(matrix: np.ndarray) -> pa.Array:
+    """Rows of a matrix as fixed-size binary."""
+    matrix = np.ascontiguousarray(matrix)
+    width = matrix.shape[1] * matrix.itemsize
+    return pa.Array.from_buffers(pa.binary(width), len(matrix), [None, pa.py_buffer(matrix)])
+
+
+def _clean_lists(lists: pa.Array, spec: CurateSpec) -> pa.Array:
+    if lists.null_count == len(lists):
+        return lists
+    values, _ = clean.clean(lists.values, spec.clean)
+    return pa.ListArray.from_arrays(lists.offsets, values, mask=lists.is_null())
+
+
+@dataclass
+class Stats:
+    """What a chunk's manifest says about its records."""
+
+    records: int = 0
+    parsed: int = 0
+    rows: int = 0
+    text_bytes: int = 0
+    no_pair: Counter[str] = field(default_factory=Counter)
+    cleaning: Counter[str] = field(default_factory=Counter)
+    languages: Counter[tuple[str, str]] = field(default_factory=Counter)
+    quarantine: Counter[str] = field(default_factory=Counter)
+
+    def count(self, batch: Batch) -> None:
+        self.records += batch.records
+        self.parsed += batch.parsed
+        self.rows += len(batch.pairs)
+        self.no_pair.update(batch.no_pair)
+        self.quarantine.update(entry.error for entry in batch.quarantine)
+
+    def count_languages(self, declared: pa.Array, identified: pa.Array) -> None:
+        pairs = pa.table({"declared": pc.fill_null(declared, ""), "identified": pc.fill_null(identified, "")})
+        for row in pairs.group_by(["declared", "identified"]).aggregate([([], "count_all")]).to_pylist():
+            self.languages[row["declared"], row["identified"]] += row["count_all"]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "records": self.records, "parsed": self.parsed, "rows": self.rows, "text_bytes": self.text_bytes,
+            "no_pair": dict(self.no_pair), "cleaning": dict(self.cleaning),
+            "languages": [[declared, identified, n] for (declared, identified), n in sorted(self.languages.items())],
+            "quarantine": dict(self.quarantine),
+        }
+
+
+def annotate_shard(item: dict[str, Any]) -> dict[str, Any]:
+    """Do one shard, or find it done. The unit function of the stage; see runs/engine.py."""
+    storage = open_storage(item["storage"])
+    spec = CurateSpec.model_validate(item["spec"])
+    shard, key = item["shard"], item["key"]
+    units = Units(storage, PREFIX)
+    done = units.get(f"{key}/done")
+    reused = done is not None
+    if done is None:
+        chunks = _committed_chunks(units, key)
+        spec_input = next(i for i in spec.inputs if i.name == shard["input"])
+        batches = _after(_batches(spec_input, shard), sum(chunk["records"] for chunk in chunks))
+        while (chunk := _write_chunk(units, f"{key}/chunk-{len(chunks):06d}", batches, spec, spec_input, item["attempt"])):
+            chunks.append(chunk)
+        done = units.commit(f"{key}/done", {"chunks": chunks, "record": {"attempt": item["attempt"]}})
+    return {"index": shard["index"], "key": key, "rows": sum(chunk["rows"] for chunk in done["chunks"]), "reused": reused}
+
+
+def _committed_chunks(units: Units, key: str) -> list[dict[str, Any]]:
+    chunks: list[dict[str, Any]] = []
+    while (chunk := units.get(f"{key}/chunk-{len(chunks):06d}")) is not None:
+        chunks.append(chunk)
+    return chunks
+
+
+def _batches(spec_input: Any, shard: dict[str, Any]) -> Iterator[Batch]:
+    for piece in pieces_of(shard):
+        yield from sources.read(spec_input, piece)
+
+
+def _after(batches: Iterator[Batch], records: int) -> Iterator[Batch]:
+    """Skip the batches that earlier chunks hold; chunks end where batches end."""
+    for batch in batches:
+        if records <= 0:
+            yield batch
+        records -= batch.records
+
+
+def _write_chunk(
+    units: Units, key: str, batches: Iterator[Batch], spec: CurateSpec, spec_input: Any, attempt: str
+) -> dict[str, Any] | None:
+    """Annotate the next `CHUNK_RECORDS` records and commit them; None where nothing is left."""
+    watch, stats = Stopwatch(attempt), Stats()
+    first = next(batches, None)
+    if first is None:
+        return None
+    path, quarantine_path = units.data_path(key), None
+    with ExitStack() as files:
+        writer = files.enter_context(units.storage.parquet_writer(path, schema(spec), plain=("exact", "signature")))
+        quarantine = None
+        waiting: list[pa.Table] = []
+        for batch in _until(first, batches, CHUNK_RECORDS):
+            stats.count(batch)
+            if batch.quarantine:
+                if quarantine is None:
+                    quarantine_path = units.data_path(key, "-quarantine")
+                    quarantine = files.enter_context(units.storage.parquet_writer(quarantine_path, QUARANTINE))
+                quarantine.write_table(quarantine_table(batch.quarantine))
+            if len(batch.pairs):
+                table = annotate(batch.pairs, spec, spec_input, stats)
+                stats.text_bytes += table["anchor"].nbytes + table["positive"].nbytes
+                waiting.append(table)
+            if sum(map(len, waiting)) >= GROUP_ROWS:
+                writer.write_table(pa.concat_tables(waiting).combine_chunks())
+                waiting.clear()
+        if waiting:
+            writer.write_table(pa.concat_tables(waiting).combine_chunks())
+    manifest = {
+        "file": path,
+        "quarantine_file": quarantine_path,
+        **stats.to_json(),
+        "record": watch.record(),
+    }
+    return units.commit(key, manifest)
+
+
+def _until(first: Batch, batches: Iterator[Batch], records: int) -> Iterator[Batch]:
+    yield first
+    records -= first.records
+    while records > 0 and (batch := next(batches, None)) is not None:
+        yield batch
+        records -= batch.records
+

@@ -1,0 +1,133 @@
+"""The three inner loops of near duplicates, compiled by numba when first used.
+
+They are loops because the same steps in NumPy write and read a temporary array per step, at three to seven times the
+CPU. Compiling takes about 1.5 CPU-seconds, once per machine (numba keeps the code beside this file or in the user's
+cache directory, if either can be written) and 0.5 s per process. None of the loops holds the GIL.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+Kernel = Callable[..., Any]
+
+
+def _compile(function: Kernel, inputs: str, outputs: str, result: str = "void") -> Kernel:
+    """Compile a function of arrays and numbers that may only be read, and of arrays that are written."""
+    import numba
+
+    def read(name: str) -> Any:
+        kind = getattr(numba.types, name.rstrip("[]"))
+        return numba.types.Array(kind, 1, "C", readonly=True) if name.endswith("[]") else kind
+
+    written = [numba.core.sigutils.normalize_signature(f"void({name})")[0][0] for name in outputs.split()]
+    signature = getattr(numba.types, result)(*map(read, inputs.split()), *written)
+    try:
+        return numba.njit(signature, nogil=True, cache=True)(function)
+    except RuntimeError:  # neither this directory nor the user's cache directory can be written
+        return numba.njit(signature, nogil=True)(function)
+
+
+@cache
+def fold() -> Kernel:
+    """Return fold(flat, offsets, table, expands, flagged, expansions, expansion_offsets, out, out_offsets, at) -> found.
+
+    Writes the folded rows to `out` and `out_offsets`, spaces collapsed, and the positions in `flat` whose table value is
+    at least `flagged` to `at` (`found` of them). A table value is a code below `expands`, or an index, with that bit set.
+    """
+    inputs = "uint32[] int64[] uint32[] uint32 uint32 uint32[] int64[]"
+    return _compile(_fold, inputs, "uint32[::1] int64[::1] int64[::1]", "int64")
+
+
+@cache
+def hash_windows() -> Kernel:
+    """Return hash_windows(flat, offsets, size, multipliers, out, out_offsets).
+
+    Writes the hashes of all windows of `size` values of each row, or of the whole row if it is shorter, not empty.
+    """
+    return _compile(_hash_windows, "uint32[] int64[] int64 uint64[]", "uint64[::1] int64[::1]")
+
+
+@cache
+def lowest() -> Kernel:
+    """Return lowest(hashes, offsets, factors, terms, out): out[row, k] = min(out, factors[k] h + terms[k] mod 2^32).
+
+    h is the high half of each of the row's hashes.
+    """
+    return _compile(_lowest, "uint64[] int64[] uint32[] uint32[]", "uint32[:,::1]")
+
+
+def _fold(  # type: ignore[no-untyped-def]
+    flat, offsets, table, expands, flagged, expansions, expansion_offsets, out, out_offsets, at
+):
+    size = found = 0
+    out_offsets[0] = 0
+    for row in range(offsets.size - 1):
+        last = np.uint32(0)
+        for i in range(offsets[row], offsets[row + 1]):
+            value = table[flat[i]]
+            if value >= expands:
+                if value >= flagged:
+                    at[found] = i
+                    found += 1
+                index = np.int64(value & np.uint32(expands - 1))
+                if value & expands:
+                    for j in range(expansion_offsets[index], expansion_offsets[index + 1]):
+                        value = expansions[j]
+                        if value != 32 or last != 32:
+                            out[size] = value
+                            size += 1
+                        last = value
+                    continue
+                value = np.uint32(index)
+            if value != 32 or last != 32:
+                out[size] = value
+                size += 1
+            last = value
+        out_offsets[row + 1] = size
+    return found
+
+
+def _hash_windows(flat, offsets, size, multipliers, out, out_offsets):  # type: ignore[no-untyped-def]
+    base, mix, end = multipliers[0], multipliers[1], multipliers[2]
+    oldest = np.uint64(1)
+    for _ in range(size):
+        oldest *= base
+    count = 0
+    out_offsets[0] = 0
+    for row in range(offsets.size - 1):
+        start, stop = offsets[row], offsets[row + 1]
+        h = np.uint64(0)
+        for i in range(start, min(start + size, stop)):
+            h = (h + np.uint64(flat[i])) * base
+        for i in range(start + size, stop + (stop - start >= size)):
+            g = (h ^ (h >> np.uint64(32))) * mix
+            g = (g ^ (g >> np.uint64(29))) * end
+            out[count] = g ^ (g >> np.uint64(32))
+            count += 1
+            if i < stop:
+                h = (h + np.uint64(flat[i])) * base - oldest * np.uint64(flat[i - size]) * base
+        if 0 < stop - start < size:
+            g = (h ^ (h >> np.uint64(32))) * mix + np.uint64(stop - start)
+            g = (g ^ (g >> np.uint64(29))) * end
+            out[count] = g ^ (g >> np.uint64(32))
+            count += 1
+        out_offsets[row + 1] = count
+
+
+def _lowest(hashes, offsets, factors, terms, out):  # type: ignore[no-untyped-def]
+    half = np.uint64(32)
+    for row in range(offsets.size - 1):
+        last = offsets[row + 1] - 1
+        for i in range(offsets[row], last + 1, 4):  # four at a time, so that a slot is loaded and stored once for four
+            a = np.uint32(hashes[i] >> half)
+            b = np.uint32(hashes[min(i + 1, last)] >> half)
+            c = np.uint32(hashes[min(i + 2, last)] >> half)
+            d = np.uint32(hashes[min(i + 3, last)] >> half)
+            for k in range(factors.size):
+                f, t = factors[k], terms[k]
+                ab = min(np.uint32(f * a + t), np.uint32(f * b + t))
+                cd = min(np.uint32(f * c + t), np.uint32(f * d + t))
+                out[row, k] = min(out[row, k], min(ab, cd))

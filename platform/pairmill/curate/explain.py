@@ -1,0 +1,89 @@
+"""A row's whole story: where it came from, what was measured, what was decided and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pairmill.curate import thresholds
+from pairmill.curate.shardfiles import SHARD_BITS, rows_at
+from pairmill.errors import SpecError
+from pairmill.runs.record import Run
+from pairmill.spec.load import loads
+from pairmill.spec.rules import RULES
+
+
+def explain_id(run: Run, pair_id: int) -> str:
+    """The story of the row with this id. Raises SpecError where the run has no such row."""
+    for part, table in _tables(run, shard=pair_id >> SHARD_BITS):
+        row = table.filter(pc.equal(table["pair_id"], pair_id))
+        if len(row):
+            return _story(run, part, row.to_pylist()[0])
+    raise SpecError(f"run {run.id} has no row {pair_id}. pair_ids stand in the report's samples and in the kept files.")
+
+
+def explain_text(run: Run, text: str, limit: int) -> str:
+    """The stories of up to `limit` rows that hold `text` on either side."""
+    stories: list[str] = []
+    for part, table in _tables(run):
+        hits = table.filter(pc.or_(*[pc.fill_null(pc.match_substring(table[side], text), False) for side in ("anchor", "positive")]))
+        stories += [_story(run, part, row) for row in hits.slice(0, limit - len(stories)).to_pylist()]
+        if len(stories) >= limit:
+            break
+    return "\n\n".join(stories) or f"no kept or rejected row of run {run.id} holds {text!r} (texts are compared after cleaning)"
+
+
+def _tables(run: Run, shard: int | None = None) -> Iterator[tuple[str, pa.Table]]:
+    manifest = run.manifest()
+    if manifest is None:
+        raise SpecError(f"run {run.id} is not finished. Run its spec again: it resumes.")
+    for part in ("kept", "rejected"):
+        for entry in manifest["files"].get(part, []):
+            if shard is None or entry["shard"] == shard:
+                with run.storage.open_parquet(entry["path"]) as file:
+                    for group in range(file.num_row_groups):
+                        yield part, file.read_row_group(group)
+
+
+def _story(run: Run, part: str, row: dict[str, Any]) -> str:
+    lines = [
+        f"row {row['pair_id']}: {part}" + (f", {row['reason']}" if part == "rejected" else ""),
+        f"  origin    {row['origin_file']}, record {row['origin_row']} (source {row['source']}, form {row['form']})",
+        f"  anchor    [{row['anchor_lang']}] {row['anchor']!r}",
+        f"  positive  [{row['positive_lang']}] {row['positive']!r}",
+    ]
+    if part == "rejected" and row["duplicate_of"] is not None:
+        lines += _partner(run, row)
+    failed = set(row.get("failed") or [])
+    lines.append("  scores")
+    spec = loads((run.storage.get(run.path("spec.yaml")) or b"").decode(), f"run {run.id}").spec
+    active = {rule.name: rule for rule in thresholds.active_rules(spec.filters, spec.language.min_confidence)}
+    for name, rule in RULES.items():
+        values = ", ".join(_number(row[column]) for column in rule.columns)
+        verdict = "FAILED" if name in failed else "passed" if name in active else "off"
+        lines.append(f"    {name:14} {values:18} {_range(active.get(name)):18} {verdict}")
+    return "\n".join(lines)
+
+
+def _partner(run: Run, row: dict[str, Any]) -> list[str]:
+    keys = {int(shard): key for shard, key in (run.manifest() or {})["keys"].items()}
+    partner = rows_at(run.storage, keys, [row["duplicate_of"]], ["anchor", "positive", "origin_file", "origin_row"])[row["duplicate_of"]]
+    return [
+        f"  duplicate of row {row['duplicate_of']} (similarity {row['value']:.3f}), which is kept:",
+        f"            {partner['origin_file']}, record {partner['origin_row']}",
+        f"            {partner['anchor']!r}",
+        f"            {partner['positive']!r}",
+    ]
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None or value != value else f"{value:.4g}"
+
+
+def _range(rule: thresholds.ActiveRule | None) -> str:
+    if rule is None:
+        return ""
+    return " and ".join([f">= {rule.min:g}"] * (rule.min is not None) + [f"<= {rule.max:g}"] * (rule.max is not None))

@@ -1,0 +1,83 @@
+"""One side of a batch of pairs, with the arrays that the rules share.
+
+A batch of a few hundred rows is decoded once into flat code points; every rule then works on whole-batch arrays and
+sums them per row with `sums`. Row-wise Python sees only the rows that `strings` is asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+
+from pairmill.curate import codepoints
+
+
+@dataclass(frozen=True)
+class Side:
+    """The n texts of one side (no nulls) and their final languages (BCP-47, null where unknown)."""
+
+    texts: pa.LargeStringArray
+    langs: pa.Array
+
+    @cached_property
+    def _decoded(self) -> tuple[np.ndarray, np.ndarray]:
+        return codepoints.decode(self.texts)
+
+    @property
+    def flat(self) -> np.ndarray:
+        """All code points, joined: uint32 (characters,)."""
+        return self._decoded[0]
+
+    @property
+    def offsets(self) -> np.ndarray:
+        """Where rows start and end in `flat`: int64 (n + 1,)."""
+        return self._decoded[1]
+
+    @cached_property
+    def classes(self) -> np.ndarray:
+        """Class of each code point: uint8 (characters,)."""
+        return codepoints.classes()[self.flat]
+
+    @cached_property
+    def lengths(self) -> np.ndarray:
+        """Characters per row: int64 (n,)."""
+        return np.diff(self.offsets)
+
+    @cached_property
+    def letters(self) -> np.ndarray:
+        """Which code points are letters: bool (characters,)."""
+        return self.classes == codepoints.LETTER
+
+    @cached_property
+    def marks(self) -> np.ndarray:
+        """Which code points are combining marks: bool (characters,)."""
+        return self.classes == codepoints.MARK
+
+    @cached_property
+    def solid(self) -> np.ndarray:
+        """Characters per row that are not white space: int64 (n,)."""
+        return self.lengths - self.sums(self.classes == codepoints.SPACE)
+
+    def sums(self, values: np.ndarray) -> np.ndarray:
+        """Sum a bool, integer or float array (characters,) over each row: int64 or float64 (n,)."""
+        total = np.zeros(len(self), np.float64 if values.dtype.kind == "f" else np.int64)
+        filled = self.lengths > 0
+        if filled.any():
+            total[filled] = np.add.reduceat(values, self.offsets[:-1][filled], dtype=total.dtype)
+        return total
+
+    def strings(self, selected: np.ndarray) -> tuple[np.ndarray, list[str]]:
+        """Row numbers and texts of the rows where `selected` (n,) is true."""
+        rows = np.flatnonzero(selected)
+        return rows, self.texts.take(pa.array(rows)).to_pylist() if len(rows) else []
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+
+def share(part: np.ndarray, whole: np.ndarray, empty: float) -> np.ndarray:
+    """`part / whole` per row as float32, and `empty` where `whole` is 0."""
+    return np.where(whole > 0, part / np.maximum(whole, 1), empty).astype(np.float32)

@@ -1,0 +1,209 @@
+"""The curate job: from a checked spec to a finished run.
+
+    plan -> annotate (per shard) -> groups (one task) -> decide (one task) -> select (per shard) -> ledger and report
+
+Every arrow is a set of committed units, so the job can be killed anywhere and started again. The run id is a digest of
+what the job means; a run that is done is not done twice.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pairmill import __version__
+from pairmill.curate import annotate, decide, groups, language, result, select, shards
+from pairmill.errors import PairmillError
+from pairmill.pairs import sources
+from pairmill.runs import engine
+from pairmill.runs.lease import Lease
+from pairmill.runs.progress import Progress
+from pairmill.runs.record import Events, Run, now
+from pairmill.runs.storage import Storage, open_storage
+from pairmill.runs.units import digest
+from pairmill.spec.load import LoadedSpec
+
+WAIT_SECONDS = 2.0
+VERSIONS = {"decide": decide.VERSION, "groups": groups.VERSION, "select": select.VERSION, "annotate": annotate.VERSION}
+
+
+@dataclass
+class Outcome:
+    """What the command line needs to know of a run."""
+
+    run: Run
+    summary: dict[str, Any]
+    already_done: bool = False
+
+    @property
+    def exit_code(self) -> int:
+        return 0 if all(item["holds"] for item in self.summary["expectations"]) else 3
+
+
+def run_id(loaded: LoadedSpec, found: dict[str, list[sources.SourceFile]]) -> str:
+    """`<name>-<12 hex>` of what the job means: spec, inputs, versions and models; not resources or report."""
+    spec = loaded.spec.model_dump(mode="json", exclude={"name", "resources", "report", "expect"})
+    inputs = {name: [[list(file.uris), file.fingerprint] for file in files] for name, files in found.items()}
+    each = [annotate.meaning(loaded.spec, spec_input) for spec_input in loaded.spec.inputs]
+    meaning = {"spec": spec, "inputs": inputs, "versions": VERSIONS, "annotate": each}
+    return f"{loaded.spec.name}-{digest(meaning, 12)}"
+
+
+def run_curate(
+    loaded: LoadedSpec, storage_uri: str, address: str | None, fresh: bool, command: str, say: Callable[[str], None]
+) -> Outcome:
+    """Run the job, resume it, wait for whoever is running it, or find it done."""
+    storage = open_storage(storage_uri)
+    storage.check()
+    found = {spec_input.name: sources.find(spec_input) for spec_input in loaded.spec.inputs}
+    run = Run(storage, run_id(loaded, found))
+    say(f"run {run.id} in {storage.uri}")
+    lease = Lease(storage, run.path("lease"), run.attempt)
+    if (outcome := _finished(run, fresh)) or (outcome := _wait(run, lease, fresh, say)):
+        return outcome
+    try:
+        return _Job(loaded, run, lease, found, command, say).run(address, fresh)
+    finally:
+        lease.release()
+
+
+def _finished(run: Run, fresh: bool) -> Outcome | None:
+    record = run.record()
+    if fresh or record is None or record["state"] != "done":
+        return None
+    summary = run.storage.get_json(run.path(record["summary"]))
+    return None if summary is None else Outcome(run, summary, already_done=True)
+
+
+def _wait(run: Run, lease: Lease, fresh: bool, say: Callable[[str], None]) -> Outcome | None:
+    """Take the lease; while another driver holds it, wait for its result."""
+    waiting = False
+    while (holder := lease.acquire()) is not None:
+        if not waiting:
+            say(f"another driver (host {holder['host']}, process {holder['pid']}) is working on this run: waiting for it")
+            waiting = True
+        time.sleep(WAIT_SECONDS)
+        if outcome := _finished(run, fresh):
+            return outcome
+    outcome = _finished(run, fresh)
+    if outcome:
+        lease.release()
+    return outcome
+
+
+class _Job:
+    """One attempt at a run, by the driver that holds its lease."""
+
+    def __init__(
+        self, loaded: LoadedSpec, run: Run, lease: Lease, found: dict[str, list[sources.SourceFile]], command: str,
+        say: Callable[[str], None],
+    ):
+        self.spec, self.loaded, self.run_, self.lease = loaded.spec, loaded, run, lease
+        self.found, self.command, self.say = found, command, say
+        self.storage: Storage = run.storage
+        self.events = Events(run)
+        self.started, self.clock = now(), time.monotonic()
+        self.base = {"storage": run.storage.uri, "spec": loaded.spec.model_dump(mode="json"), "attempt": run.attempt, "run": run.id}
+
+    def run(self, address: str | None, fresh: bool) -> Outcome:
+        run = self.run_
+        run.begin(fresh)
+        self.events.add("started", version=__version__, generation=run.generation, command=self.command)
+        try:
+            self._record("running", {})
+            facts = engine.start(address, self.spec.resources.cpus)
+            resources = engine.Resources(self.spec.resources.cpus_per_task, self.spec.resources.memory_per_task)
+            engine.check(resources, facts)
+            self.events.add("ray", **facts)
+            return self._stages(resources, facts)
+        except KeyboardInterrupt:
+            self._record("stopped", {"error": "stopped by the user"})
+            raise
+        except BaseException as error:
+            self.events.add("failed", error=str(error))
+            self._record("failed", {"error": str(error) if isinstance(error, PairmillError) else repr(error)})
+            raise
+        finally:
+            self._flush()
+            engine.stop()
+
+    def _flush(self) -> None:
+        try:
+            self.events.flush()
+        except PairmillError as error:
+            self.say(str(error))
+
+    def _record(self, state: str, facts: dict[str, Any]) -> None:
+        """Write run.json; a finished generation stays the one readers see until a fresh one is done."""
+        before = self.run_.record() or {}
+        if before.get("state") == "done" and state != "done":
+            return
+        record = {
+            "id": self.run_.id, "kind": "curate", "name": self.spec.name, "state": state, "generation": self.run_.generation,
+            "attempt": self.run_.attempt, "created": before.get("created", self.started), "started": self.started,
+            "updated": now(), "seconds": round(time.monotonic() - self.clock, 1), "version": __version__, "parents": [],
+            "inputs": result.input_facts(self.spec, self.found),
+            "licences": {i.name: i.licence for i in self.spec.inputs if i.licence}, **facts,
+        }
+        try:
+            self.run_.write_record(record)
+        except PairmillError:
+            if state not in ("failed", "stopped"):
+                raise
+
+    def _stages(self, resources: engine.Resources, facts: dict[str, Any]) -> Outcome:
+        run, spec = self.run_, self.spec
+        self.storage.put(run.path("spec.yaml"), self.loaded.yaml().encode())
+        plan = self._plan()
+        salt = f"{run.id}/{run.generation}" if run.generation else ""
+        for shard in plan:
+            shard["key"] = annotate.shard_key(spec, shard, salt)
+        self._stage("annotate", annotate.annotate_shard, [{"shard": s, "key": s["key"]} for s in plan], resources)
+        named = [{"index": shard["index"], "key": shard["key"]} for shard in plan]
+        decided = None
+        if spec.dedup.exact or spec.dedup.near:
+            group_key = groups.key(spec, [shard["key"] for shard in plan])
+            self._stage("groups", groups.find_groups, [{"shards": named, "key": group_key}], resources)
+            decided = {"prefix": run.units("decide").prefix, "key": "decisions"}
+            self._stage("decide", decide.decide, [{"shards": named, "groups": group_key, **decided}], resources)
+        items = [{"shard": shard, "decided": decided, "prefix": run.units("select").prefix} for shard in plan]
+        self._stage("select", select.select_shard, items, resources)
+        return self._finish(plan, facts)
+
+    def _plan(self) -> list[dict[str, Any]]:
+        units = self.run_.units("plan")
+        committed = units.get("shards")
+        if committed is None:
+            planned = shards.plan(self.spec.inputs, self.found, self.spec.resources.shard_size)
+            committed = units.commit("shards", {"shards": planned, "shard_size": self.spec.resources.shard_size})
+        return committed["shards"]
+
+    def _stage(self, name: str, work: engine.WorkFunction, items: list[dict[str, Any]], resources: engine.Resources) -> None:
+        sizes = {item["shard"]["index"]: item["shard"]["text_size"] for item in items if "shard" in item}
+        self.events.add("stage started", stage=name, units=len(items))
+        with Progress(name, len(items), sum(sizes.values())) as progress:
+            for done in engine.run_units(work, [{**self.base, **item} for item in items], resources):
+                progress.add(done["rows"], sizes.get(done.get("index", -1), 0), done["reused"])
+                self.events.add("unit reused" if done["reused"] else "unit committed", stage=name,
+                                unit=done.get("index", done.get("key")), rows=done["rows"])
+                if self.lease.lost:
+                    raise PairmillError("another driver took over this run (this one was silent too long): leaving it to that one.")
+        self.events.add("stage done", stage=name)
+
+    def _finish(self, plan: list[dict[str, Any]], facts: dict[str, Any]) -> Outcome:
+        run = self.run_
+        seconds = round(time.monotonic() - self.clock, 1)
+        collected = result.collect(self.storage, run, self.spec, plan)
+        summary = result.summary(collected, run, self.loaded, self.found, {
+            "started": self.started, "finished": now(), "seconds": seconds, "command": self.command, "cluster": facts,
+            "models": {"language": language.identity(self.spec.language.engine)},
+        })
+        places = result.publish(self.storage, run, collected, summary)
+        self.events.add("done", kept=summary["ledger"]["total"]["kept"], seconds=seconds)
+        self._flush()
+        self._record("done", {**places, "finished": summary["run"]["finished"], "seconds": seconds,
+                              "resources_used": collected.resources, "cluster": facts,
+                              "kept": summary["ledger"]["total"]["kept"]})
+        return Outcome(run, summary)

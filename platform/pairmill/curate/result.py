@@ -1,0 +1,182 @@
+"""From committed units to what people and other jobs read: ledger, manifest of files, summary, report."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+
+from pairmill import __version__
+from pairmill.curate import select, shardfiles, thresholds
+from pairmill.curate.samples import Samples
+from pairmill.pairs import sources
+from pairmill.pairs.ledger import Counts, ledger
+from pairmill.report import page
+from pairmill.runs.record import Run
+from pairmill.runs.storage import Storage
+from pairmill.spec.curate import CurateSpec
+from pairmill.spec.load import LoadedSpec
+from pairmill.spec.rules import RULES
+
+QUARANTINE_SHOWN = 200
+
+
+@dataclass
+class Collected:
+    """The sums over all units of a run."""
+
+    counts: dict[str, Counts]
+    files: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    languages: dict[tuple[str, str], Counter[str]] = field(default_factory=dict)
+    identified: Counter[tuple[str, str]] = field(default_factory=Counter)
+    cleaning: Counter[str] = field(default_factory=Counter)
+    samples: Samples = field(default_factory=lambda: Samples(0))
+    quarantine: list[dict[str, Any]] = field(default_factory=list)
+    resources: dict[str, Any] = field(default_factory=dict)
+    keys: dict[int, str] = field(default_factory=dict)
+
+
+def collect(storage: Storage, run: Run, spec: CurateSpec, plan: list[dict[str, Any]]) -> Collected:
+    """Read every unit's manifest and add up. Raises PairmillError where the ledger does not balance."""
+    collected = Collected({spec_input.name: Counts() for spec_input in spec.inputs})
+    collected.samples = Samples(spec.report.samples_per_reason)
+    work: dict[str, list[dict[str, Any]]] = {"annotate": [], "select": []}
+    units = run.units(select.STAGE)
+    for shard in plan:
+        collected.keys[shard["index"]] = shard["key"]
+        counts = collected.counts[shard["input"]]
+        for chunk in shardfiles.chunks(storage, shard["key"]):
+            _add_chunk(collected, counts, chunk)
+            work["annotate"].append(chunk["record"])
+        selected = units.get(f"{shard['index']:06d}")
+        assert selected is not None, "select is committed before the run is finished"
+        _add_selected(storage, collected, counts, shard, selected)
+        work["select"].append(selected["record"])
+    collected.resources = {
+        stage: {"cpu_seconds": round(sum(r["cpu_seconds"] for r in records), 2), "peak_rss": max((r["peak_rss"] for r in records), default=0)}
+        for stage, records in work.items()
+    }
+    return collected
+
+
+def _add_chunk(collected: Collected, counts: Counts, chunk: dict[str, Any]) -> None:
+    unreadable = sum(chunk["quarantine"].values())
+    counts.add(
+        Counts(chunk["records"], chunk["parsed"], chunk["rows"] + unreadable, 0, Counter(chunk["no_pair"]),
+               Counter(), Counter(chunk["quarantine"]))
+    )
+    collected.cleaning.update(chunk["cleaning"])
+    for declared, identified, rows in chunk["languages"]:
+        collected.identified[declared, identified] += rows
+
+
+def _add_selected(
+    storage: Storage, collected: Collected, counts: Counts, shard: dict[str, Any], selected: dict[str, Any]
+) -> None:
+    counts.add(Counts(kept=selected["kept"], rejected=Counter(selected["rejected"])))
+    for anchor, positive, reasons in selected["languages"]:
+        collected.languages.setdefault((anchor, positive), Counter()).update(reasons)
+    rows = {"kept": selected["kept"], "rejected": sum(selected["rejected"].values()), "dedup_index": selected["kept"]}
+    for part, path in selected["files"].items():
+        collected.files.setdefault(part, []).append({"path": path, "rows": rows[part], "shard": shard["index"]})
+    collected.samples.merge(storage.get_json(selected["samples"]) or {})
+    if selected["quarantine"]:
+        quarantine = selected["quarantine"]
+        collected.files.setdefault("quarantine", []).append(
+            {"path": quarantine["file"], "rows": quarantine["rows"], "shard": shard["index"]}
+        )
+        if len(collected.quarantine) < QUARANTINE_SHOWN:
+            with storage.open_parquet(quarantine["file"]) as file:
+                batch = next(file.iter_batches(QUARANTINE_SHOWN - len(collected.quarantine)))
+                collected.quarantine += [_preview(row) for row in batch.to_pylist()]
+
+
+def _preview(row: dict[str, Any]) -> dict[str, Any]:
+    return {**row, "data": (row["data"] or b"")[:500].decode("utf-8", "replace")}
+
+
+def input_facts(spec: CurateSpec, found: dict[str, list[sources.SourceFile]]) -> list[dict[str, Any]]:
+    facts = []
+    for spec_input in spec.inputs:
+        files = found[spec_input.name]
+        given = getattr(spec_input, "path", None) or getattr(spec_input, "packages", None) or []
+        facts.append({
+            "name": spec_input.name, "format": spec_input.format, "path": ", ".join(given), "files": len(files),
+            "bytes": sum(file.size for file in files), "licence": spec_input.licence, "language": spec_input.language,
+        })
+    return facts
+
+
+def summary(
+    collected: Collected, run: Run, loaded: LoadedSpec, found: dict[str, list[sources.SourceFile]], facts: dict[str, Any]
+) -> dict[str, Any]:
+    """What the report shows and the command line prints, as plain JSON. Checks the ledger."""
+    spec = loaded.spec
+    balance = ledger(collected.counts)
+    rejected = balance["total"]["rejected"]
+    return {
+        "run": {
+            "id": run.id, "name": spec.name, "state": "done", "started": facts["started"], "finished": facts["finished"],
+            "seconds": facts["seconds"], "storage": run.storage.uri, "resources": collected.resources,
+            "versions": {"pairmill": __version__, "ray": facts["cluster"]["ray"], "models": facts["models"]},
+        },
+        "spec": loaded.yaml(),
+        "command": facts["command"],
+        "ledger": balance,
+        "inputs": input_facts(spec, found),
+        "languages": [_language_row(pair, reasons) for pair, reasons in sorted(collected.languages.items())],
+        "declared_identified": [
+            {"declared": declared or None, "identified": identified or None, "rows": rows}
+            for (declared, identified), rows in collected.identified.most_common()
+        ],
+        "cleaning": dict(collected.cleaning),
+        "rules": [_rule_row(rule, rejected) for rule in thresholds.active_rules(spec.filters, spec.language.min_confidence)],
+        "samples": _with_partners(run.storage, collected),
+        "quarantine": collected.quarantine,
+        "quarantine_total": sum(balance["total"]["quarantine"].values()),
+        "expectations": _expectations(spec, balance["total"]),
+    }
+
+
+def _language_row(pair: tuple[str, str], reasons: Counter[str]) -> dict[str, Any]:
+    return {
+        "anchor_lang": pair[0] or None, "positive_lang": pair[1] or None, "rows": reasons.total(), "kept": reasons["kept"],
+        "rejected": {reason: rows for reason, rows in reasons.most_common() if reason != "kept"},
+    }
+
+
+def _rule_row(active: thresholds.ActiveRule, rejected: dict[str, int]) -> dict[str, Any]:
+    rule = RULES[active.name]
+    return {"name": rule.name, "describe": rule.describe, "source": rule.source, "direction": rule.direction,
+            "min": active.min, "max": active.max, "rejected": rejected.get(rule.name, 0)}
+
+
+def _with_partners(storage: Storage, collected: Collected) -> dict[str, list[dict[str, Any]]]:
+    """The samples; a near duplicate's with the text of the row that stayed in its stead."""
+    rows = collected.samples.rows()
+    near = rows.get("near_duplicate", [])
+    partners = shardfiles.rows_at(storage, collected.keys, [row["duplicate_of"] for row in near], ["anchor", "positive"])
+    for row in near:
+        partner = partners[row["duplicate_of"]]
+        row["duplicate_text"] = f"{partner['anchor'][:2000]}\n{partner['positive'][:2000]}"
+    return rows
+
+
+def _expectations(spec: CurateSpec, total: dict[str, Any]) -> list[dict[str, Any]]:
+    wanted = spec.expect.kept_share
+    if (wanted.min, wanted.max) == (0, 1):
+        return []
+    share = total["kept"] / max(total["rows_in"], 1)
+    return [{"what": "kept_share", "found": round(share, 4), "allowed": f"{wanted.min} to {wanted.max}",
+             "holds": wanted.min <= share <= wanted.max}]
+
+
+def publish(storage: Storage, run: Run, collected: Collected, summary: dict[str, Any]) -> dict[str, str]:
+    """Write ledger, report and the generation's manifest; return what run.json must name."""
+    places = {"manifest": f"manifests/{run.generation}.json", "summary": f"manifests/{run.generation}-summary.json"}
+    storage.put_json_if_absent(run.path(places["manifest"]), {"files": collected.files, "keys": collected.keys})
+    storage.put_json(run.path(places["summary"]), summary)
+    storage.put_json(run.path("ledger.json"), summary["ledger"])
+    storage.put(run.path("report.html"), page.render(summary).encode("utf-8", "replace"))
+    return places

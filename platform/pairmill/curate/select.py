@@ -1,0 +1,192 @@
+"""Select: thresholds and decisions turn a shard's annotated rows into kept and rejected ones, all of them counted."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pairmill.curate import annotate, shardfiles, thresholds
+from pairmill.curate.samples import Samples
+from pairmill.pairs.batch import QUARANTINE
+from pairmill.pairs.schema import PAIR
+from pairmill.runs.storage import Storage, open_storage
+from pairmill.runs.units import Stopwatch, Units
+from pairmill.spec.curate import SCORE_COLUMNS, CurateSpec
+
+VERSION = 1
+STAGE = "select"
+KEPT = pa.schema([*PAIR, *[pa.field(column, pa.float32()) for column in SCORE_COLUMNS]])
+DECISION = pa.schema(
+    [
+        ("reason", pa.string()),
+        ("failed", pa.list_(pa.string())),
+        ("stage", pa.string()),
+        ("value", pa.float32()),
+        ("threshold", pa.float32()),
+        ("duplicate_of", pa.int64()),
+    ]
+)
+REJECTED = pa.schema([*PAIR, *DECISION, *[KEPT.field(column) for column in SCORE_COLUMNS]])
+QUARANTINED = pa.schema([("source", pa.string()), *QUARANTINE])
+
+
+@dataclass
+class Tally:
+    """What a shard's manifest says about its rows."""
+
+    kept: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    languages: dict[tuple[str, str], Counter[str]] = field(default_factory=dict)
+
+    def add(self, anchor_lang: pa.Array, positive_lang: pa.Array, reason: np.ndarray) -> None:
+        rows = pa.table({"a": pc.fill_null(anchor_lang, ""), "p": pc.fill_null(positive_lang, ""), "reason": reason})
+        for row in rows.group_by(["a", "p", "reason"]).aggregate([([], "count_all")]).to_pylist():
+            self.languages.setdefault((row["a"], row["p"]), Counter())[row["reason"]] += row["count_all"]
+
+    def to_json(self) -> dict[str, Any]:
+        languages = [[a, p, dict(counts)] for (a, p), counts in sorted(self.languages.items())]
+        return {"kept": self.kept, "rejected": dict(self.rejected), "languages": languages}
+
+
+def select_shard(item: dict[str, Any]) -> dict[str, Any]:
+    """The stage's unit function: write and commit a shard's kept, rejected and quarantined rows."""
+    storage, spec = open_storage(item["storage"]), CurateSpec.model_validate(item["spec"])
+    units, shard = Units(storage, item["prefix"]), item["shard"]
+    name = f"{shard['index']:06d}"
+    done = units.get(name)
+    reused = done is not None
+    if done is None:
+        watch = Stopwatch(item["attempt"])
+        manifest = _select(storage, spec, item, f"runs/{item['run']}", name)
+        done = units.commit(name, {**manifest, "record": watch.record()})
+    return {"index": shard["index"], "rows": done["kept"] + sum(done["rejected"].values()), "reused": reused}
+
+
+def _select(storage: Storage, spec: CurateSpec, item: dict[str, Any], run: str, name: str) -> dict[str, Any]:
+    shard = item["shard"]
+    spec_input = next(i for i in spec.inputs if i.name == shard["input"])
+    rules = thresholds.active_rules(spec.filters, spec.language.min_confidence)
+    decided = _decisions(storage, item, shard["index"])
+    tally, samples = Tally(), Samples(spec.report.samples_per_reason)
+    unique = f"{name}-{item['attempt']}-{np.random.default_rng().integers(1 << 32):08x}"
+    paths = {part: f"{run}/{part}/{unique}.parquet" for part in ("kept", "rejected", "dedup_index")}
+    index_columns = ["exact", "signature"] if spec.dedup.near else ["exact"]
+    index_schema = pa.schema([pa.field("pair_id", pa.int64()), *[annotate.schema(spec).field(c) for c in index_columns]])
+    with ExitStack() as files:
+        kept_file = files.enter_context(storage.parquet_writer(paths["kept"], KEPT))
+        rejected_file = files.enter_context(storage.parquet_writer(paths["rejected"], REJECTED))
+        index_file = files.enter_context(storage.parquet_writer(paths["dedup_index"], index_schema, plain=index_columns))
+        for first, table in shardfiles.read(storage, shard["key"], annotate.schema(spec).names):
+            rows = _rows(table, shardfiles.pair_ids(shard["index"], np.arange(first, first + len(table))), spec_input)
+            rejected = _reject(rows, thresholds.apply(rules, table), rules, decided)
+            keeps = pc.is_null(rejected["reason"])
+            tally.add(rows["anchor_lang"], rows["positive_lang"], pc.fill_null(rejected["reason"], "kept"))
+            kept, lost = rows.filter(keeps), rejected.filter(pc.invert(keeps))
+            chosen = samples.add(kept, lost)
+            kept_file.write_table(kept)
+            rejected_file.write_table(_without_texts(lost, spec.output.rejected, chosen))
+            index_file.write_table(table.select(index_columns).filter(keeps).add_column(0, "pair_id", kept["pair_id"]))
+            tally.kept += len(kept)
+            tally.rejected.update({row["values"]: row["counts"] for row in pc.value_counts(lost["reason"]).to_pylist()})
+    samples_path = f"{run}/samples/{unique}.json"
+    storage.put(samples_path, json.dumps(samples.to_json()).encode("utf-8", "replace"))
+    quarantine = _copy_quarantine(storage, shard, f"{run}/quarantine/{unique}.parquet")
+    return {**tally.to_json(), "files": paths, "samples": samples_path, "quarantine": quarantine}
+
+
+def _rows(table: pa.Table, ids: np.ndarray, spec_input: Any) -> pa.Table:
+    """An annotated table as pairs of this run, with the schema KEPT."""
+    constants = {"source": spec_input.name, "form": spec_input.form}
+    columns = []
+    for want in KEPT:
+        if want.name == "pair_id":
+            columns.append(pa.array(ids))
+        elif want.name in constants:
+            columns.append(pa.repeat(pa.scalar(constants[want.name], pa.string()), len(table)))
+        else:
+            columns.append(table[want.name])
+    return pa.table(columns, schema=KEPT)
+
+
+def _decisions(storage: Storage, item: dict[str, Any], shard: int) -> pa.Table:
+    manifest = Units(storage, item["decided"]["prefix"]).get(item["decided"]["key"]) if item["decided"] else None
+    from pairmill.curate.decide import SCHEMA
+
+    return SCHEMA.empty_table() if manifest is None else shardfiles.read_shard(storage, manifest, shard)
+
+
+def _reject(
+    rows: pa.Table, verdict: thresholds.Verdict, rules: list[thresholds.ActiveRule], decided: pa.Table
+) -> pa.Table:
+    """`rows` with the columns of REJECTED; `reason` is null for rows that stay."""
+    count = len(rows)
+    names = np.array([*[rule.name for rule in rules], "exact_duplicate", "near_duplicate"], object)
+    reason = np.full(count, None, object)
+    stage = np.full(count, None, object)
+    failing = verdict.first >= 0
+    reason[failing] = names[verdict.first[failing]]
+    stage[failing] = "filters"
+    value, threshold = verdict.value.copy(), verdict.threshold.copy()
+    partner, has_partner = np.zeros(count, np.int64), np.zeros(count, bool)
+    ids = np.asarray(rows["pair_id"])
+    here = np.searchsorted(ids, np.asarray(decided["pair_id"]))
+    inside = (here < count) & (ids[np.minimum(here, count - 1)] == np.asarray(decided["pair_id"])) if count else here < 0
+    at, chosen = here[inside], decided.filter(pa.array(inside))
+    reason[at] = chosen["reason"].to_pylist()
+    stage[at] = "dedup"
+    partner[at], has_partner[at] = np.asarray(chosen["duplicate_of"]), True
+    value[at] = np.asarray(chosen["similarity"])
+    threshold[at] = np.nan
+    extra = {
+        "reason": pa.array(reason, pa.string()),
+        "failed": _failed(verdict.failing, reason, names),
+        "stage": pa.array(stage, pa.string()),
+        "value": pa.array(value, pa.float32(), mask=np.isnan(value)),
+        "threshold": pa.array(threshold, pa.float32(), mask=np.isnan(threshold)),
+        "duplicate_of": pa.array(partner, mask=~has_partner),
+    }
+    return pa.table([extra[f.name] if f.name in extra else rows[f.name] for f in REJECTED], schema=REJECTED)
+
+
+def _failed(masks: np.ndarray, reason: np.ndarray, names: np.ndarray) -> pa.Array:
+    """The names of all failing rules per row; a duplicate's is its reason. Built per distinct combination."""
+    distinct, inverse = np.unique(masks, return_inverse=True)
+    lists = [[str(name) for bit, name in enumerate(names[:-2]) if int(mask) >> bit & 1] for mask in distinct]
+    table = [*lists, ["exact_duplicate"], ["near_duplicate"]]
+    choice = np.where(reason == "exact_duplicate", len(lists), np.where(reason == "near_duplicate", len(lists) + 1, inverse))
+    return pa.array(table, pa.list_(pa.string())).take(pa.array(choice))
+
+
+def _without_texts(lost: pa.Table, policy: str, sampled: np.ndarray) -> pa.Table:
+    """Rejected rows as `output.rejected` wants them: with all texts, with none, or with those of the sample."""
+    if policy == "full":
+        return lost
+    drop = np.ones(len(lost), bool) if policy == "refs" else ~sampled
+    for name in ("anchor", "positive", "negatives"):
+        index = lost.schema.get_field_index(name)
+        blank = pa.scalar(None, lost.schema.field(name).type)
+        lost = lost.set_column(index, lost.schema.field(name), pc.if_else(pa.array(drop), blank, lost[name]))
+    return lost
+
+
+def _copy_quarantine(storage: Storage, shard: dict[str, Any], path: str) -> dict[str, Any] | None:
+    """Bring the shard's quarantined records into the run; the run's `quarantine/` stands by itself."""
+    manifests = [c for c in shardfiles.chunks(storage, shard["key"]) if c["quarantine_file"]]
+    if not manifests:
+        return None
+    rows = 0
+    with storage.parquet_writer(path, QUARANTINED) as writer:
+        for chunk in manifests:
+            with storage.open_parquet(chunk["quarantine_file"]) as file:
+                for batch in file.iter_batches(1024):
+                    source = pa.repeat(pa.scalar(shard["input"], pa.string()), len(batch))
+                    writer.write_table(pa.table([source, *batch.columns], schema=QUARANTINED))
+                    rows += len(batch)
+    return {"file": path, "rows": rows}

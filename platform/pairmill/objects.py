@@ -1,0 +1,86 @@
+"""Where bytes live: one way to name a place on a local disk or in an object store.
+
+Credentials and endpoints come from the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION,
+AWS_ENDPOINT_URL, GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_ACCOUNT_NAME, ...), never from a spec.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import obstore
+from obstore.store import AzureStore, GCSStore, LocalStore, ObjectStore, S3Store
+
+from pairmill.errors import StorageError
+
+SCHEMES = ("s3", "gs", "az", "file")
+
+
+def is_remote(uri: str) -> bool:
+    return "://" in uri and not uri.startswith("file://")
+
+
+def split(uri: str) -> tuple[str, str]:
+    """`s3://bucket/a/b` as ("s3://bucket", "a/b")."""
+    parts = urlsplit(uri)
+    if parts.scheme not in SCHEMES or not parts.netloc:
+        raise StorageError(f"{uri}: not a place Pairmill can read or write. Allowed: a local path, s3://, gs://, az://.")
+    return f"{parts.scheme}://{parts.netloc}", parts.path.strip("/")
+
+
+def local_path(uri: str) -> Path:
+    return Path(uri.removeprefix("file://")).expanduser()
+
+
+@lru_cache(maxsize=64)
+def bucket(root: str) -> ObjectStore:
+    """The store of a bucket, `s3://bucket`."""
+    scheme, _, name = root.partition("://")
+    if scheme == "s3":
+        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
+        plain = endpoint.startswith("http://")
+        return S3Store(name, client_options={"allow_http": True} if plain else None, virtual_hosted_style_request=False)
+    return {"gs": GCSStore, "az": AzureStore}[scheme](name)
+
+
+def directory(uri: str, create: bool = False) -> tuple[ObjectStore, str]:
+    """A store and the prefix inside it (no trailing slash; empty for a local directory)."""
+    if is_remote(uri):
+        root, prefix = split(uri)
+        return bucket(root), prefix
+    path = local_path(uri).absolute()
+    try:
+        if create:
+            path.mkdir(parents=True, exist_ok=True)
+        return LocalStore(path), ""
+    except Exception as error:
+        raise StorageError(f"{uri}: cannot be used as a directory: {error}. Name one that can be written.") from error
+
+
+class Reader(io.RawIOBase):
+    """An object as a seekable read-only Python file."""
+
+    def __init__(self, store: ObjectStore, path: str):
+        self._file = obstore.open_reader(store, path)
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._file.read(len(buffer))
+        buffer[: len(data)] = memoryview(data)
+        return len(data)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()

@@ -1,0 +1,1 @@
+"""The data model: the pair, its sources, the ledger, quarantine."""

@@ -1,0 +1,188 @@
+"""From a run's summary to what its page shows: sorted, bounded, formatted. Pure functions over plain JSON.
+
+The summary:
+
+    run                  {id, name, state, started, finished, seconds, storage, versions, resources, error (optional)}
+    spec, command        text
+    ledger               ledger.json: {total, by_input: {name: ...}}
+    inputs               [{name, format, path, files, bytes, licence, language}]
+    languages            [{anchor_lang, positive_lang, rows, kept, rejected: {reason: n}}]
+    declared_identified  [{declared, identified, rows}]: sides
+    cleaning             {step: rows changed}
+    rules                [{name, describe, source, min, max, direction, rejected}]
+    samples              {"kept" or reason: [row]}; a rejected row also has reason, failed, value, threshold,
+                         duplicate_of, duplicate_text
+    quarantine           [{error, origin_file, origin_row, offset, detail, data: text}]; quarantine_total: n
+    expectations         [{what, found, allowed, holds}]
+
+Every list may be empty or missing, every value null.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from pairmill.pairs.ledger import Counts
+from pairmill.report import funnel, show
+from pairmill.report.tables import cells_by_input, identified, input_rows, language_rows
+from pairmill.report.text import report_uri
+
+SPEC_CHARACTERS = 200_000
+QUARANTINE_SHOWN, QUARANTINE_CHARACTERS = 100, 300
+_LANGUAGE_TAG = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
+CONTENTS = [
+    ("summary", "Summary"), ("funnel", "Funnel"), ("inputs", "Inputs"), ("reasons", "Reasons by input"),
+    ("rules", "Rules"), ("languages", "Languages"), ("identified", "Declared and identified"),
+    ("cleaning", "Cleaning"), ("samples", "Samples"), ("quarantine", "Quarantine"), ("run", "Run"),
+    ("again", "Run it again"),
+]
+STATES = {"done": "good", "failed": "bad", "stopped": "warn", "running": "warn"}
+
+
+def prepare(summary: Mapping[str, Any], characters: int, samples: int) -> dict[str, Any]:
+    """The template's variables. `characters` bounds each sample text, `samples` their number in the whole page."""
+    run = summary.get("run") or {}
+    by_input = {name: Counts.from_json(data) for name, data in _of(summary.get("ledger"), "by_input").items()}
+    total = Counts.from_json(_of(summary.get("ledger"), "total"))
+    rules = summary.get("rules") or []
+    expectations = summary.get("expectations") or []
+    steps = funnel.steps(total, [rule["name"] for rule in rules])
+    groups = sample_groups(summary.get("samples") or {}, total, characters, samples)
+    return {
+        "contents": CONTENTS,
+        "run": {"error": None, "name": None, "id": "unknown", **run},
+        "state": str(run.get("state") or "unknown"),
+        "state_kind": STATES.get(str(run.get("state")), "warn"),
+        "took": None if run.get("seconds") is None else show.duration(run["seconds"]),
+        "sentences": sentences(total, len(by_input)),
+        "figures": figures(total),
+        "total": total,
+        "steps": steps,
+        "balances": funnel.balances(total),
+        "sample_of": {group["name"]: number for number, group in enumerate(groups)},
+        "inputs": input_rows(summary.get("inputs") or [], by_input),
+        "cells": cells_by_input(by_input, total, [step.reason for step in steps if step.reason]),
+        "rules": sorted(rules, key=lambda rule: -(rule.get("rejected") or 0)),
+        "languages": language_rows(summary.get("languages") or []),
+        "identified": identified(summary.get("declared_identified") or []),
+        "cleaning": sorted((summary.get("cleaning") or {}).items(), key=lambda item: -(item[1] or 0)),
+        "groups": groups,
+        "characters": characters,
+        "quarantine": [quarantined(entry) for entry in islice(summary.get("quarantine") or [], QUARANTINE_SHOWN)],
+        "quarantine_total": summary.get("quarantine_total") or total.quarantine.total(),
+        "quarantine_errors": total.quarantine.most_common(),
+        "expectations": expectations,
+        "broken": [item for item in expectations if not item.get("holds")],
+        "facts": facts(run),
+        "spec": str(summary.get("spec") or "")[:SPEC_CHARACTERS],
+        "command": str(summary.get("command") or ""),
+    }
+
+
+def _of(data: Any, key: str) -> dict[str, Any]:
+    return (data or {}).get(key) or {}
+
+
+def sentences(total: Counts, inputs: int) -> list[str]:
+    """The run in words: what came in, what went out, where most was lost."""
+    if not total.records_in and not total.rows_in:
+        return ["No ledger: the run ended before anything was counted, or its inputs hold no record."]
+    pairs = total.rows_in - total.quarantine.total()
+    told = [
+        f"{show.plural(total.records_in, 'record')} from {show.plural(inputs, 'input')} gave {show.plural(pairs, 'pair')}, "
+        f"of which {show.whole(total.kept)} ({show.share(total.kept, total.rows_in)}) were kept."
+    ]
+    top = [(name, count) for name, count in total.rejected.most_common(3) if count]
+    if top:
+        named = [f"{name} ({show.whole(count)}, {show.share(count, total.rows_in)})" for name, count in top]
+        listed = named[0] if len(named) == 1 else f"{', '.join(named[:-1])} and {named[-1]}"
+        told.append(f"{'Most were' if len(named) > 1 else 'All losses were'} rejected as {listed}.")
+    apart = []
+    if total.no_pair.total():
+        apart.append(f"{show.plural(total.no_pair.total(), 'record')} held no pair")
+    if total.quarantine.total():
+        apart.append(f"{show.plural(total.quarantine.total(), 'record')} could not be read and went to quarantine")
+    if apart:
+        told.append(f"{'; '.join(apart)}.")
+    return told
+
+
+def figures(total: Counts) -> list[tuple[str, str, str]]:
+    """The four key numbers: (kind, number, what it counts)."""
+    rejected = total.rejected.total()
+    return [
+        ("in", show.whole(total.rows_in), "rows in"),
+        ("kept", show.whole(total.kept), f"kept, {show.share(total.kept, total.rows_in)} of rows in"),
+        ("rejected", show.whole(rejected), f"rejected, {show.share(rejected, total.rows_in)} of rows in"),
+        ("unreadable", show.whole(total.quarantine.total()), "in quarantine"),
+    ]
+
+
+def facts(run: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The run's record as (name, value), versions and resources one line each."""
+    told = [("run id", show.fact(run.get("id"))), ("state", show.fact(run.get("state"))),
+            ("started", show.moment(run.get("started"))), ("finished", show.moment(run.get("finished"))),
+            ("took", show.duration(run.get("seconds"))), ("storage", show.fact(run.get("storage"))),
+            ("report", show.one_line(report_uri(run)))]
+    for group in ("versions", "resources"):
+        told += [(f"{group}: {name}", show.fact(thing)) for name, thing in (run.get(group) or {}).items()]
+    return told
+
+
+def sample_groups(
+    samples: Mapping[str, Sequence[Mapping[str, Any]]], total: Counts, characters: int, bound: int
+) -> list[dict[str, Any]]:
+    """Kept first, then reasons by rows rejected; each reason gets an equal part of the `bound` samples of the page."""
+    counts = Counter({**total.rejected, "kept": total.kept})
+    names = sorted((name for name in samples if samples[name]), key=lambda name: (name != "kept", -counts[name], name))
+    each = max(1, bound // max(len(names), 1))
+    return [
+        {"name": name, "count": counts[name], "rows": [sample(row, characters) for row in samples[name][:each]]}
+        for name in names
+    ]
+
+
+def sample(row: Mapping[str, Any], characters: int) -> dict[str, Any]:
+    """A sample row for the template: its texts as bounded markup, with their full lengths."""
+    failed = [str(name) for name in row.get("failed") or [] if name != row.get("reason")]
+    place = row.get("origin_row")
+    return {
+        "anchor": text(row.get("anchor"), row.get("anchor_lang"), characters),
+        "positive": text(row.get("positive"), row.get("positive_lang"), characters),
+        "duplicate": text(row.get("duplicate_text"), None, characters) if row.get("duplicate_text") is not None else None,
+        "duplicate_of": row.get("duplicate_of"),
+        "compared": show.compared(row.get("value"), row.get("threshold")),
+        "failed": failed[:40],
+        "id": show.fact(row.get("pair_id")),
+        "source": show.one_line(str(row.get("source") or "–"), 64),
+        "file": show.one_line(str(row.get("origin_file") or "–"), 160),
+        "row": "" if place is None else show.value(place),
+    }
+
+
+def text(content: str | None, language: str | None, characters: int) -> dict[str, Any]:
+    """`html` is the visible part; `language` for people, `tag` for the lang attribute (null unless well formed)."""
+    content = content or ""
+    return {
+        "html": show.marked(content, characters),
+        "length": len(content),
+        "cut": len(content) > characters,
+        "shown": min(len(content), characters),
+        "language": show.one_line(str(language), 35) if language else None,
+        "tag": language if language and _LANGUAGE_TAG.fullmatch(language) else None,
+    }
+
+
+def quarantined(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """A quarantine entry for the template, its data bounded."""
+    data = str(entry.get("data") or "")
+    cut = len(data) > QUARANTINE_CHARACTERS
+    return {
+        **{key: show.fact(entry.get(key)) for key in ("error", "detail", "origin_file", "origin_row", "offset")},
+        "data": show.marked(data, QUARANTINE_CHARACTERS),
+        "cut": cut,
+    }

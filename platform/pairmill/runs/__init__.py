@@ -1,0 +1,1 @@
+"""Where a run lives: storage, run record, stages and their manifests, lease, events, progress."""

@@ -1,0 +1,117 @@
+"""Running units on Ray Data.
+
+The units of a stage are the rows of a dataset, one block each, so that one Ray task does one unit: it streams its
+input, writes its own files, commits its manifest and returns a short JSON text. Row-sized data never passes through the
+driver or the object store. Ray retries the tasks of a worker or node that died; a retried task finds what is committed
+and leaves it. Errors meant for users come back as values, so that the driver prints them without Ray's traceback.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pairmill.errors import PairmillError
+
+WorkFunction = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+class WorkerError(Exception):
+    """A defect in a worker: its message is the worker's traceback."""
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one task reserves."""
+
+    cpus: float
+    memory: int
+
+
+def start(address: str | None, cpus: int | None) -> dict[str, Any]:
+    """Connect to a cluster, or start Ray on this machine. Returns facts for the run's record."""
+    import ray
+
+    address = address or os.environ.get("RAY_ADDRESS") or "local"
+    os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
+    for name in ("RAYON_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ARROW_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+    if not ray.is_initialized():
+        quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+        if address == "local":
+            ray.init(address="local", num_cpus=cpus, include_dashboard=False, object_store_memory=256_000_000, **quiet)
+        else:
+            ray.init(address=address, **quiet)
+    for name in ("ray", "ray.data", "ray.util"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    resources = ray.cluster_resources()
+    return {"ray": ray.__version__, "address": address, "nodes": len(ray.nodes()), "cpus": resources.get("CPU", 0),
+            "memory": resources.get("memory", 0)}
+
+
+def stop() -> None:
+    import ray
+
+    ray.shutdown()
+
+
+def check(resources: Resources, cluster: dict[str, Any]) -> None:
+    """Refuse a spec whose tasks can never be scheduled. Raises PairmillError with the arithmetic."""
+    import ray
+
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    if any(n.get("CPU", 0) >= resources.cpus and n.get("memory", 0) >= resources.memory for n in nodes):
+        return
+    offered = "; ".join(f"{n.get('CPU', 0):g} CPUs and {n.get('memory', 0) / 1e9:.1f} GB" for n in nodes)
+    raise PairmillError(
+        f"no node of the cluster can run a task: one task wants {resources.cpus:g} CPUs and {resources.memory / 1e9:.1f} GB "
+        f"(resources.cpus_per_task, resources.memory_per_task), the nodes offer {offered}. Lower the resources or add nodes."
+    )
+
+
+def run_units(work: WorkFunction, items: Sequence[dict[str, Any]], resources: Resources) -> Iterator[dict[str, Any]]:
+    """Do `work` for each item on the cluster; yield results as they are finished, in no order."""
+    if not items:
+        return
+    import ray
+
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    rows = [{"item": json.dumps(item)} for item in items]
+    dataset = ray.data.from_items(rows, override_num_blocks=len(rows))
+    worker = _Worker(work)
+    results = dataset.map(worker, num_cpus=resources.cpus, memory=resources.memory)
+    for row in results.iter_rows():
+        result = json.loads(row["result"])
+        if "user_error" in result:
+            raise PairmillError(result["user_error"])
+        if "defect" in result:
+            raise WorkerError(result["defect"])
+        yield result
+
+
+class _Worker:
+    def __init__(self, work: WorkFunction):
+        self._work = work
+        self.__name__ = getattr(work, "__name__", "work")
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, str]:
+        import pyarrow as pa
+
+        pa.set_cpu_count(1)
+        pa.set_io_thread_count(2)
+        try:
+            result = self._work(json.loads(row["item"]))
+        except PairmillError as error:
+            result = {"user_error": str(error)}
+        except MemoryError:
+            result = {"user_error": "a task ran out of memory. Lower resources.shard_size, or give tasks more memory."}
+        except Exception:
+            result = {"defect": traceback.format_exc()}
+        return {"result": json.dumps(result)}

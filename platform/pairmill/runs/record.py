@@ -1,0 +1,103 @@
+"""The run: an immutable directory `runs/<run id>/` whose id is a digest of what the job means.
+
+    spec.yaml  run.json  plan.json  ledger.json  report.html  kept/  rejected/  quarantine/  dedup_index/
+    manifests/<generation>.json   the files of a finished generation: what readers follow
+    g<generation>/<stage>/<unit>.json   the run's own committed units;  lease/  events/
+
+A generation is one computation from scratch; `--fresh` starts the next. `run.json` names the newest finished one, and
+goes on naming it while a fresh one is computed, so readers are never disturbed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+import uuid
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any
+
+from pairmill.runs.storage import Storage
+from pairmill.runs.units import Units
+
+
+def now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+@dataclass
+class Run:
+    """One run of a storage, and this process's attempt at it."""
+
+    storage: Storage
+    id: str
+    attempt: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
+    generation: int = 0
+
+    def path(self, name: str = "") -> str:
+        return f"runs/{self.id}/{name}" if name else f"runs/{self.id}"
+
+    def record(self) -> dict[str, Any] | None:
+        """run.json, or None where the run was never started."""
+        return self.storage.get_json(self.path("run.json"))
+
+    def write_record(self, record: dict[str, Any]) -> None:
+        self.storage.put_json(self.path("run.json"), record)
+
+    def units(self, stage: str) -> Units:
+        return Units(self.storage, self.path(f"g{self.generation}/{stage}"))
+
+    def manifest(self) -> dict[str, Any] | None:
+        """The files of the newest finished generation."""
+        record = self.record()
+        if record is None or "manifest" not in record:
+            return None
+        return self.storage.get_json(self.path(record["manifest"]))
+
+    def begin(self, fresh: bool) -> None:
+        """Choose the generation: the unfinished one, or with `fresh` one that nobody has used."""
+        record = self.record() or {}
+        self.generation = int(record.get("generation", 0))
+        while fresh and not self.storage.put_json_if_absent(
+            self.path(f"g{self.generation}/started.json"), {"attempt": self.attempt, "started": now()}
+        ):
+            self.generation += 1
+        if not fresh:
+            self.storage.put_json_if_absent(self.path(f"g{self.generation}/started.json"), {"attempt": self.attempt, "started": now()})
+
+
+class Events:
+    """The run's log, in numbered segments `events/000001.jsonl` (object stores cannot append)."""
+
+    def __init__(self, run: Run):
+        self._run = run
+        self._number = 1
+        self._lines: list[str] = []
+        self._flushed = time.monotonic()
+
+    def add(self, event: str, **facts: Any) -> None:
+        line = {"time": now(), "attempt": self._run.attempt, "event": event, "host": socket.gethostname(), "pid": os.getpid()}
+        self._lines.append(json.dumps({**line, **facts}, ensure_ascii=False, default=str))
+        if time.monotonic() - self._flushed > 10:
+            self.flush()
+
+    def flush(self) -> None:
+        if not self._lines:
+            return
+        data = ("\n".join(self._lines) + "\n").encode("utf-8", "replace")
+        while not self._run.storage.put_if_absent(self._run.path(f"events/{self._number:06d}.jsonl"), data):
+            self._number += 1
+        self._lines.clear()
+        self._flushed = time.monotonic()
+
+
+def read_events(run: Run) -> list[dict[str, Any]]:
+    """All events of a run, oldest segment first."""
+    events: list[dict[str, Any]] = []
+    number = 1
+    while (data := run.storage.get(run.path(f"events/{number:06d}.jsonl"))) is not None:
+        events += [json.loads(line) for line in data.decode().splitlines()]
+        number += 1
+    return events

@@ -1,0 +1,1 @@
+"""What a job is: pydantic models, one module per kind; loading, overrides, JSON Schema."""

@@ -1,0 +1,195 @@
+"""From a file to a checked spec, or to errors that name file, line, path, what was found, what is allowed, the remedy."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import types
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+from pairmill.errors import SpecError
+from pairmill.spec.base import Model
+from pairmill.spec.curate import CurateSpec
+from pairmill.spec.text import Document, Path, dotted, override, parse, resolve_environment
+
+KINDS: dict[str, type[Model]] = {"curate": CurateSpec}
+
+
+@dataclass(frozen=True)
+class LoadedSpec:
+    """A checked spec. `public` is its full content with `${env:...}` references left unread: what records may keep."""
+
+    name: str
+    spec: CurateSpec
+    public: dict[str, Any]
+
+    def yaml(self) -> str:
+        return yaml.safe_dump(self.public, sort_keys=False, allow_unicode=True)
+
+
+def load(file: str, sets: Sequence[str] = ()) -> LoadedSpec:
+    """Read and check a spec file. Raises SpecError (exit code 2)."""
+    try:
+        text = FilePath(file).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(f"{file}: cannot be read: {getattr(error, 'strerror', None) or error}. Name a YAML file.") from None
+    return loads(text, file, sets)
+
+
+def loads(text: str, name: str, sets: Sequence[str] = ()) -> LoadedSpec:
+    """Check the text of a spec; `name` is what errors call it."""
+    document = parse(text, name)
+    if not isinstance(document.data, dict):
+        raise SpecError(f"{name}: a spec is a mapping with `kind`, `name` and `inputs`, not a {type(document.data).__name__}.")
+    for assignment in sets:
+        override(document, assignment)
+    resolve_environment(document)
+    model = _model(document)
+    try:
+        spec = model.model_validate(document.data)
+    except ValidationError as error:
+        raise SpecError("\n".join(_messages(error, document, model))) from None
+    return LoadedSpec(name, spec, _public(spec, document))  # type: ignore[arg-type]
+
+
+def schema(kind: str | None = None) -> str:
+    """JSON Schema of a kind, or of all kinds."""
+    if kind is not None and kind not in KINDS:
+        raise SpecError(f"kind {kind!r} is unknown.{_nearest(kind, list(KINDS))} Allowed: {', '.join(KINDS)}.")
+    if kind is not None:
+        return json.dumps(KINDS[kind].model_json_schema(), indent=2, ensure_ascii=False)
+    return json.dumps({name: model.model_json_schema() for name, model in KINDS.items()}, indent=2, ensure_ascii=False)
+
+
+def _model(document: Document) -> type[Model]:
+    kind = document.data.get("kind")
+    if kind in KINDS:
+        return KINDS[kind]
+    found = f"{kind!r} is unknown.{_nearest(str(kind), list(KINDS))}" if "kind" in document.data else "is missing."
+    raise SpecError(f"{document.where(('kind',))}: kind: {found} Allowed: {', '.join(KINDS)}.")
+
+
+def _public(spec: BaseModel, document: Document) -> dict[str, Any]:
+    data = spec.model_dump(mode="json")
+    for path, written in document.references.items():
+        target: Any = data
+        for part in path[:-1]:
+            target = target[part]
+        last = path[-1]
+        if isinstance(target, dict) and isinstance(target.get(str(last)), list):
+            target[str(last)] = [written]
+        else:
+            target[last] = written
+    return data
+
+
+def _messages(error: ValidationError, document: Document, model: type[Model]) -> list[str]:
+    found: dict[Path, str] = {}
+    for item in error.errors(include_url=False):
+        path = _path(item["loc"], document.data, item["type"])
+        path += tuple(item.get("ctx", {}).get("path", ()))
+        if path not in found:
+            found[path] = _message(item, path, document, model)
+    deepest = [path for path in found if not any(other != path and other[: len(path)] == path for other in found)]
+    return [f"{document.where(path)}: {dotted(path) or 'the spec'}: {found[path]}" for path in deepest]
+
+
+def _path(loc: tuple[int | str, ...], data: Any, kind: str) -> Path:
+    """The error's place in the spec: pydantic's `loc` without the names of union members."""
+    path: list[int | str] = []
+    for position, part in enumerate(loc):
+        if (isinstance(data, dict) and part in data) or (isinstance(data, list) and isinstance(part, int) and part < len(data)):
+            path.append(part)
+            data = data[part]  # type: ignore[index,call-overload]
+        elif position == len(loc) - 1 and kind in ("missing", "extra_forbidden"):
+            path.append(part)
+    return tuple(path)
+
+
+def _message(item: Any, path: Path, document: Document, model: type[Model]) -> str:
+    kind, context, found = item["type"], item.get("ctx", {}), item.get("input")
+    owner, info = _field(model, path, document.data)
+    hint = f" {info.description}" if info is not None and info.description else ""
+    if kind == "extra_forbidden":
+        allowed = sorted(owner.model_fields) if owner else []
+        return f"unknown key.{_nearest(str(path[-1]), allowed)} Allowed: {', '.join(allowed)}."
+    if kind == "unknown_rule":
+        allowed = context["allowed"]
+        return f"unknown rule.{_nearest(context['name'], allowed)} Allowed: {', '.join(allowed)}."
+    if kind == "missing":
+        return f"is missing.{hint} Add it."
+    if kind == "union_tag_not_found":
+        return "`format` is missing. Allowed: parquet, jsonl, csv, moses, gettext."
+    if kind == "union_tag_invalid":
+        allowed = [tag.strip(" '") for tag in context["expected_tags"].split(",")]
+        return f"format {context['tag']!r} is unknown.{_nearest(context['tag'], allowed)} Allowed: {', '.join(allowed)}."
+    if kind == "literal_error":
+        return f"found {found!r}.{_nearest(str(found), _choices(context['expected']))} Allowed: {context['expected']}.{hint}"
+    if kind in ("greater_than", "greater_than_equal", "less_than", "less_than_equal"):
+        return f"{found!r} is not in {_interval(info)}.{hint}"
+    if kind == "value_error":
+        return f"{str(context['error']).rstrip('.')}.{hint}"
+    if kind == "string_pattern_mismatch":
+        return f"found {found!r}. Allowed: text that matches {context['pattern']}.{hint}"
+    return f"found {found!r}: {item['msg'][:1].lower()}{item['msg'][1:]}.{hint}"
+
+
+def _choices(expected: str) -> list[str]:
+    return [choice.strip(" '") for choice in expected.replace(" or ", ", ").split(",")]
+
+
+def _nearest(name: str, allowed: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, allowed, n=1, cutoff=0.5)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def _interval(info: FieldInfo | None) -> str:
+    low, high = "(-inf", "inf)"
+    for bound in info.metadata if info is not None else ():
+        low = f"({bound.gt}" if hasattr(bound, "gt") else f"[{bound.ge}" if hasattr(bound, "ge") else low
+        high = f"{bound.lt})" if hasattr(bound, "lt") else f"{bound.le}]" if hasattr(bound, "le") else high
+    return f"{low}, {high}"
+
+
+def _field(model: type[BaseModel], path: Path, data: Any) -> tuple[type[BaseModel] | None, FieldInfo | None]:
+    """The model that owns the last part of `path`, and that part's field where it is one."""
+    owner: type[BaseModel] | None = model
+    info: FieldInfo | None = None
+    for position, part in enumerate(path):
+        if isinstance(part, str) and owner is not None:
+            info = owner.model_fields.get(part)
+            if position == len(path) - 1:
+                return owner, info
+        data = _step(data, part)
+        if info is not None:
+            owner = _submodel(info.annotation, data)
+    return owner, info
+
+
+def _step(data: Any, part: str | int) -> Any:
+    try:
+        return data[part]
+    except (KeyError, IndexError, TypeError):
+        return None
+
+
+def _submodel(annotation: Any, data: Any) -> type[BaseModel] | None:
+    """The model among `annotation`'s members that `data` is meant for."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    if get_origin(annotation) in (Union, types.UnionType, Annotated, list, dict, tuple):
+        models = [m for m in (_submodel(a, data) for a in get_args(annotation)) if m is not None]
+        for candidate in models:
+            tag = candidate.model_fields.get("format")
+            if tag is not None and get_origin(tag.annotation) is Literal and isinstance(data, dict):
+                if data.get("format") in get_args(tag.annotation):
+                    return candidate
+        return models[0] if models else None
+    return None
