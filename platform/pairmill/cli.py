@@ -1,4 +1,7 @@
-"""The command line: parse, call, print. Exit codes: 0 done, 1 failed, 2 wrong spec or arguments, 3 expectation missed."""
+"""The command line: parse, call, print.
+
+Exit codes: 0 done, 1 failed, 2 wrong spec or arguments, 3 expectation missed.
+"""
 
 from __future__ import annotations
 
@@ -15,15 +18,21 @@ from pairmill.errors import PairmillError, SpecError
 
 app = typer.Typer(
     help="Pairmill mills raw web pages and bitext into evaluated embedding models, on Ray.",
-    no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, rich_markup_mode=None,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode=None,
 )
 runs_app = typer.Typer(help="Look at the runs of a storage.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(runs_app, name="runs")
 
 SpecFile = Annotated[str, typer.Argument(metavar="SPEC", help="A job spec (YAML file).")]
-Sets = Annotated[list[str], typer.Option("--set", metavar="PATH=VALUE", help="Override a value of the spec. May be repeated.")]
+Sets = Annotated[
+    list[str], typer.Option("--set", metavar="PATH=VALUE", help="Override a value of the spec. May be repeated.")
+]
 StorageUri = Annotated[
-    str, typer.Option("--storage", envvar="PAIRMILL_STORAGE", help="Where runs live: a directory, s3://, gs:// or az://.")
+    str,
+    typer.Option("--storage", envvar="PAIRMILL_STORAGE", help="Where runs live: a directory, s3://, gs:// or az://."),
 ]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run id, or the start of one that fits only one run.")]
 DEFAULT_STORAGE = "pairmill-runs"
@@ -38,8 +47,13 @@ def run(
     spec: SpecFile,
     sets: Sets = [],  # noqa: B006 - typer reads the default, nothing changes it
     storage: StorageUri = DEFAULT_STORAGE,
-    address: Annotated[str | None, typer.Option(help="A Ray cluster (auto, or HOST:PORT). Default: $RAY_ADDRESS, else Ray on this machine.")] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Compute everything anew; earlier results stay readable.")] = False,
+    address: Annotated[
+        str | None,
+        typer.Option(help="A Ray cluster (auto, or HOST:PORT). Default: $RAY_ADDRESS, else Ray on this machine."),
+    ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Compute everything anew; earlier results stay readable.")
+    ] = False,
 ) -> None:
     """Run a job; the same job on the same input resumes, and when done prints its result."""
     from pairmill.spec.load import load
@@ -126,7 +140,9 @@ def list_runs(storage: StorageUri = DEFAULT_STORAGE, as_json: Annotated[bool, ty
 
 
 @runs_app.command("show")
-def show_run(name: RunName, storage: StorageUri = DEFAULT_STORAGE, as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+def show_run(
+    name: RunName, storage: StorageUri = DEFAULT_STORAGE, as_json: Annotated[bool, typer.Option("--json")] = False
+) -> None:
     """Show a run: state, inputs, ledger, files."""
     from pairmill.runs.browse import describe
 

@@ -29,7 +29,9 @@ def split(uri: str) -> tuple[str, str]:
     """`s3://bucket/a/b` as ("s3://bucket", "a/b")."""
     parts = urlsplit(uri)
     if parts.scheme not in SCHEMES or not parts.netloc:
-        raise StorageError(f"{uri}: not a place Pairmill can read or write. Allowed: a local path, s3://, gs://, az://.")
+        raise StorageError(
+            f"{uri}: not a place Pairmill can read or write. Allowed: a local path, s3://, gs://, az://."
+        )
     return f"{parts.scheme}://{parts.netloc}", parts.path.strip("/")
 
 

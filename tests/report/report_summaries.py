@@ -150,7 +150,7 @@ def realistic() -> Json:
                     "language": "require"} for name in by_input],
         "languages": languages,
         "declared_identified": [{"declared": "de", "identified": "de", "rows": 28_020}, {"declared": "nb", "identified": "da", "rows": 1810},
-                                {"declared": "nb", "identified": "no", "rows": 2210}, {"declared": "ur", "identified": "fa", "rows": 402},
+                                {"declared": "nb", "identified": "no", "rows": 2210}, {"declared": "ur", "identified": "fa", "rows": 402}, {"declared": "ur", "identified": "ur", "rows": 8000},
                                 {"declared": "en", "identified": "en", "rows": 301_220}, {"declared": "en", "identified": "fr", "rows": 4021},
                                 {"declared": None, "identified": "es", "rows": 96}],
         "cleaning": {"entities": 812, "unicode": 341, "control": 96, "whitespace": 20_233},

@@ -63,7 +63,7 @@ def test_a_good_store_passes_the_check_and_keeps_no_probe(storage, tmp_path):
 
 def test_a_file_in_place_of_the_storage_is_named(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match="file.*directory"):
+    with pytest.raises(StorageError, match=r"file.*directory"):
         Storage(str(tmp_path / "file"))
 
 

@@ -1,9 +1,9 @@
 """Annotate: everything about a row that does not depend on other rows or on thresholds.
 
 For each batch of a shard: parse, clean, identify the language of both sides, compute every rule's score, hash, sign.
-The result is keyed by what produces it (file fingerprints and ranges, and `meaning`), not by the run, so that runs which
-differ in thresholds share it. A shard is written in chunks of `CHUNK_RECORDS` records, each committed, so that a long
-compressed file resumes behind the last chunk.
+The result is keyed by what produces it (file fingerprints and ranges, and `meaning`), not by the run, so that runs
+which differ in thresholds share it. A shard is written in chunks of `CHUNK_RECORDS` records, each committed, so that
+a long compressed file resumes behind the last chunk.
 """
 
 from __future__ import annotations
@@ -45,11 +45,14 @@ def meaning(spec: CurateSpec, spec_input: Any) -> dict[str, Any]:
         "version": VERSION,
         "parse": {**parsing, "version": sources.VERSION},
         "clean": {**spec.clean.model_dump(mode="json"), "version": clean.VERSION},
-        "language": {**language.identity(spec.language.engine), "policy": spec_input.language,
-                     "min_confidence": spec.language.min_confidence},
+        "language": {
+            **language.identity(spec.language.engine),
+            "policy": spec_input.language,
+            "min_confidence": spec.language.min_confidence,
+        },
         "rules": versions(),
         "exact": [exact.VERSION, spec.dedup.exact.key if spec.dedup.exact else "pair"],
-        "signature": [minhash.VERSION, shingles.VERSION, shingles.UNICODE, near.key, near.shingle, near.slots, near.signature]
+        "signature": [minhash.VERSION, shingles.VERSION, shingles.UNICODE, near.key, near.slots, near.signature]
         if near
         else None,
     }
@@ -65,8 +68,11 @@ def schema(spec: CurateSpec) -> pa.Schema:
     """Columns of an annotated shard."""
     fields = list(PARSED)
     for side in SIDES:
-        fields += [pa.field(f"{side}_declared", pa.string()), pa.field(f"{side}_identified", pa.string()),
-                   pa.field(f"{side}_confidence", pa.float32())]
+        fields += [
+            pa.field(f"{side}_declared", pa.string()),
+            pa.field(f"{side}_identified", pa.string()),
+            pa.field(f"{side}_confidence", pa.float32()),
+        ]
     fields += [pa.field(column, pa.float32()) for rule in RULES.values() for column in rule.columns]
     fields.append(pa.field("exact", pa.binary(16)))
     if spec.dedup.near:
@@ -85,8 +91,12 @@ def annotate(pairs: pa.Table, spec: CurateSpec, spec_input: Any, stats: Stats) -
         policy = spec_input.language or ("require" if declared.null_count < len(declared) else "identify")
         found, confidence, final, score = language.judge(texts, declared, policy, spec.language)
         columns |= {
-            side: texts, f"{side}_lang": final, f"{side}_declared": declared, f"{side}_identified": found,
-            f"{side}_confidence": confidence, f"language_{side}": score,
+            side: texts,
+            f"{side}_lang": final,
+            f"{side}_declared": declared,
+            f"{side}_identified": found,
+            f"{side}_confidence": confidence,
+            f"language_{side}": score,
         }
         stats.count_languages(declared, found)
         sides[side] = Side(texts, final)
@@ -96,9 +106,10 @@ def annotate(pairs: pa.Table, spec: CurateSpec, spec_input: Any, stats: Stats) -
     columns["exact"] = _binary(_exact_hash(columns, exact_key))
     if near := spec.dedup.near:
         columns["signature"] = _binary(
-            minhash.signatures(key_text(columns, near.key), slots=near.slots, engine=near.signature, size=near.shingle)
+            minhash.signatures(key_text(columns, near.key), slots=near.slots, engine=near.signature)
         )
-    return pa.table([pa.array(columns[f.name], f.type) for f in (want := schema(spec))], schema=want)
+    want = schema(spec)
+    return pa.table([pa.array(columns[f.name], f.type) for f in want], schema=want)
 
 
 def key_text(columns: Any, key: str) -> pa.Array:
@@ -155,8 +166,12 @@ class Stats:
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "records": self.records, "parsed": self.parsed, "rows": self.rows, "text_bytes": self.text_bytes,
-            "no_pair": dict(self.no_pair), "cleaning": dict(self.cleaning),
+            "records": self.records,
+            "parsed": self.parsed,
+            "rows": self.rows,
+            "text_bytes": self.text_bytes,
+            "no_pair": dict(self.no_pair),
+            "cleaning": dict(self.cleaning),
             "languages": [[declared, identified, n] for (declared, identified), n in sorted(self.languages.items())],
             "quarantine": dict(self.quarantine),
         }
@@ -174,10 +189,17 @@ def annotate_shard(item: dict[str, Any]) -> dict[str, Any]:
         chunks = _committed_chunks(units, key)
         spec_input = next(i for i in spec.inputs if i.name == shard["input"])
         batches = _after(_batches(spec_input, shard), sum(chunk["records"] for chunk in chunks))
-        while (chunk := _write_chunk(units, f"{key}/chunk-{len(chunks):06d}", batches, spec, spec_input, item["attempt"])):
+        while chunk := _write_chunk(
+            units, f"{key}/chunk-{len(chunks):06d}", batches, spec, spec_input, item["attempt"]
+        ):
             chunks.append(chunk)
         done = units.commit(f"{key}/done", {"chunks": chunks, "record": {"attempt": item["attempt"]}})
-    return {"index": shard["index"], "key": key, "rows": sum(chunk["rows"] for chunk in done["chunks"]), "reused": reused}
+    return {
+        "index": shard["index"],
+        "key": key,
+        "rows": sum(chunk["rows"] for chunk in done["chunks"]),
+        "reused": reused,
+    }
 
 
 def _committed_chunks(units: Units, key: str) -> list[dict[str, Any]]:
@@ -244,4 +266,3 @@ def _until(first: Batch, batches: Iterator[Batch], records: int) -> Iterator[Bat
     while records > 0 and (batch := next(batches, None)) is not None:
         yield batch
         records -= batch.records
-

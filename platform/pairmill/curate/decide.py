@@ -43,7 +43,9 @@ def decide(item: dict[str, Any]) -> dict[str, Any]:
         table = _decide(storage, spec, grouped, item["shards"])
         path = units.data_path(item["key"])
         by_shard = shardfiles.write_by_shard(storage, path, table)
-        done = units.commit(item["key"], {"file": path, "groups": by_shard, "rows": len(table), "record": watch.record()})
+        done = units.commit(
+            item["key"], {"file": path, "groups": by_shard, "rows": len(table), "record": watch.record()}
+        )
     return {"key": item["key"], "rows": done["rows"], "reused": reused}
 
 
@@ -59,10 +61,10 @@ def _decide(storage: Storage, spec: CurateSpec, grouped: dict[str, Any], shards:
     if near and len(rows):
         chosen = np.flatnonzero(survivor)
         chosen = chosen[_in_groups(group[chosen])]
-        kept, found, jaccard = _walk(rows.take(chosen), near)
-        lost = ~kept
-        partner[chosen[lost]] = chosen[found[lost]]
-        similarity[chosen[lost]] = jaccard[lost]
+        found = _walk(rows.take(chosen), near)
+        lost = ~found.kept
+        partner[chosen[lost]] = chosen[found.partner[lost]]
+        similarity[chosen[lost]] = found.jaccard[lost]
         copies = ~survivor
         similarity[copies] = similarity[first[copies]]
         partner[copies] = partner[first[copies]]
@@ -91,26 +93,18 @@ def _keep_order(rows: pa.Table, near: Near | None) -> np.ndarray:
     return np.asarray(order) if near and near.keep != "first" else np.arange(len(rows))
 
 
-def _walk(rows: pa.Table, near: Near) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(kept, partner, Jaccard) of rows in keep order; see dedup/resolve.py."""
-    order = np.argsort(np.asarray(rows["near"]), kind="stable")
-    rows = rows.take(order)
+def _walk(rows: pa.Table, near: Near) -> resolve.Resolved:
+    """Which rows, given in keep order, stay; see dedup/resolve.py."""
     signature = groups.matrix(rows["signature"], np.uint32)
     bands = minhash.bands(signature, near.bands, near.rows)
     labels = np.asarray(rows["near"])
     if near.verify == "exact":
-        flat, offsets = resolve.sets(rows["text"].combine_chunks(), size=near.shingle)
-        kept, partner, jaccard = resolve.resolve(labels, flat, offsets, bands, near.threshold)
-    else:
-        # Slots as sets {(slot, value)}: e equal slots of n give J' = e / (2n - e), so similarity t = e / n is t / (2 - t).
-        slots = signature.astype(np.uint64) | (np.arange(near.slots, dtype=np.uint64) << np.uint64(32))
-        flat, offsets = slots.ravel(), np.arange(len(rows) + 1) * near.slots
-        kept, partner, jaccard = resolve.resolve(labels, flat, offsets, bands, near.threshold / (2 - near.threshold))
-        jaccard = 2 * jaccard / (1 + jaccard)
-    back = np.empty(len(order), np.int64)
-    back[order] = np.arange(len(order))
-    partner = np.where(partner >= 0, order[partner], -1)
-    return kept[back], partner[back], jaccard[back].astype(np.float32)
+        return resolve.resolve(labels, *resolve.sets(rows["text"].combine_chunks()), bands, near.threshold)
+    # Slots as sets {(slot, value)}: e equal slots of n give J' = e / (2n - e), so a share t = e / n is t / (2 - t).
+    slots = signature.astype(np.uint64) | (np.arange(near.slots, dtype=np.uint64) << np.uint64(32))
+    offsets = np.arange(len(rows) + 1, dtype=np.int64) * near.slots
+    found = resolve.resolve(labels, slots.ravel(), offsets, bands, near.threshold / (2 - near.threshold))
+    return found._replace(jaccard=2 * found.jaccard / (1 + found.jaccard))
 
 
 def _eligible(storage: Storage, spec: CurateSpec, grouped: dict[str, Any], shards: list[dict[str, Any]]) -> pa.Table:

@@ -29,11 +29,16 @@ def explain_text(run: Run, text: str, limit: int) -> str:
     """The stories of up to `limit` rows that hold `text` on either side."""
     stories: list[str] = []
     for part, table in _tables(run):
-        hits = table.filter(pc.or_(*[pc.fill_null(pc.match_substring(table[side], text), False) for side in ("anchor", "positive")]))
+        hits = table.filter(
+            pc.or_(*[pc.fill_null(pc.match_substring(table[side], text), False) for side in ("anchor", "positive")])
+        )
         stories += [_story(run, part, row) for row in hits.slice(0, limit - len(stories)).to_pylist()]
         if len(stories) >= limit:
             break
-    return "\n\n".join(stories) or f"no kept or rejected row of run {run.id} holds {text!r} (texts are compared after cleaning)"
+    return (
+        "\n\n".join(stories)
+        or f"no kept or rejected row of run {run.id} holds {text!r} (texts are compared after cleaning)"
+    )
 
 
 def _tables(run: Run, shard: int | None = None) -> Iterator[tuple[str, pa.Table]]:
@@ -70,7 +75,9 @@ def _story(run: Run, part: str, row: dict[str, Any]) -> str:
 
 def _partner(run: Run, row: dict[str, Any]) -> list[str]:
     keys = {int(shard): key for shard, key in (run.manifest() or {})["keys"].items()}
-    partner = rows_at(run.storage, keys, [row["duplicate_of"]], ["anchor", "positive", "origin_file", "origin_row"])[row["duplicate_of"]]
+    partner = rows_at(run.storage, keys, [row["duplicate_of"]], ["anchor", "positive", "origin_file", "origin_row"])[
+        row["duplicate_of"]
+    ]
     return [
         f"  duplicate of row {row['duplicate_of']} (similarity {row['value']:.3f}), which is kept:",
         f"            {partner['origin_file']}, record {partner['origin_row']}",

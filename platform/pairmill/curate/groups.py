@@ -58,12 +58,17 @@ def _groups(storage: Storage, spec: CurateSpec, shards: list[dict[str, Any]]) ->
     ids, hashes, bands, sketches, valid = _load(storage, spec.dedup.near, shards)
     own = np.arange(len(ids))
     first = exact.first_of(hashes) if spec.dedup.exact else own
-    near, counts = own, {}
+    near, counts = own, dict[str, int]()
     if spec.dedup.near:
         alone = first == own
-        labels, counts = groups.near_groups(bands[alone], sketches[alone], valid[alone], spec.dedup.near.threshold)
-        near = np.flatnonzero(alone)[labels][(np.cumsum(alone) - 1)[first]]
-    sizes = np.bincount(near, minlength=len(ids))[near] if spec.dedup.near else np.bincount(first, minlength=len(ids))[first]
+        found = groups.near_groups(bands[alone], sketches[alone], valid[alone], spec.dedup.near.threshold)
+        near = np.flatnonzero(alone)[found.labels][(np.cumsum(alone) - 1)[first]]
+        counts = {"links": found.links, "refused": found.refused, "unresolved": found.unresolved}
+    sizes = (
+        np.bincount(near, minlength=len(ids))[near]
+        if spec.dedup.near
+        else np.bincount(first, minlength=len(ids))[first]
+    )
     grouped = np.flatnonzero(sizes > 1)
     columns = [ids[grouped], ids[first[grouped]], ids[near[grouped]]]
     return pa.table([pa.array(column) for column in columns], schema=SCHEMA), counts
@@ -81,7 +86,7 @@ def _load(storage: Storage, near: Near | None, shards: list[dict[str, Any]]) -> 
                 signature = matrix(table["signature"], np.uint32)
                 parts[2].append(minhash.bands(signature, near.bands, near.rows))
                 parts[3].append(minhash.sketch(signature))
-                parts[4].append((signature != minhash.EMPTY).any(axis=1))
+                parts[4].append(minhash.has_shingles(signature))
     widths = ((), (2,), (near.bands,) if near else (0,), (near.slots,) if near else (0,), ())
     kinds = (np.int64, np.uint64, np.uint64, np.uint8, bool)
     return tuple(

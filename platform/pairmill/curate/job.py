@@ -82,7 +82,7 @@ def _wait(run: Run, lease: Lease, fresh: bool, say: Callable[[str], None]) -> Ou
     waiting = False
     while (holder := lease.acquire()) is not None:
         if not waiting:
-            say(f"another driver (host {holder['host']}, process {holder['pid']}) is working on this run: waiting for it")
+            say(f"another driver (host {holder['host']}, process {holder['pid']}) is working on this run: waiting")
             waiting = True
         time.sleep(WAIT_SECONDS)
         if outcome := _finished(run, fresh):
@@ -97,7 +97,12 @@ class _Job:
     """One attempt at a run, by the driver that holds its lease."""
 
     def __init__(
-        self, loaded: LoadedSpec, run: Run, lease: Lease, found: dict[str, list[sources.SourceFile]], command: str,
+        self,
+        loaded: LoadedSpec,
+        run: Run,
+        lease: Lease,
+        found: dict[str, list[sources.SourceFile]],
+        command: str,
         say: Callable[[str], None],
     ):
         self.spec, self.loaded, self.run_, self.lease = loaded.spec, loaded, run, lease
@@ -105,12 +110,18 @@ class _Job:
         self.storage: Storage = run.storage
         self.events = Events(run)
         self.started, self.clock = now(), time.monotonic()
-        self.base = {"storage": run.storage.uri, "spec": loaded.spec.model_dump(mode="json"), "attempt": run.attempt, "run": run.id}
+        self.base = {
+            "storage": run.storage.uri,
+            "spec": loaded.spec.model_dump(mode="json"),
+            "attempt": run.attempt,
+            "run": run.id,
+        }
 
     def run(self, address: str | None, fresh: bool) -> Outcome:
         run = self.run_
         run.begin(fresh)
         self.events.add("started", version=__version__, generation=run.generation, command=self.command)
+        facts: dict[str, Any] = {}
         try:
             self._record("running", {})
             facts = engine.start(address, self.spec.resources.cpus)
@@ -127,7 +138,7 @@ class _Job:
             raise
         finally:
             self._flush()
-            engine.stop()
+            engine.stop(facts)
 
     def _flush(self) -> None:
         try:
@@ -141,11 +152,21 @@ class _Job:
         if before.get("state") == "done" and state != "done":
             return
         record = {
-            "id": self.run_.id, "kind": "curate", "name": self.spec.name, "state": state, "generation": self.run_.generation,
-            "attempt": self.run_.attempt, "created": before.get("created", self.started), "started": self.started,
-            "updated": now(), "seconds": round(time.monotonic() - self.clock, 1), "version": __version__, "parents": [],
+            "id": self.run_.id,
+            "kind": "curate",
+            "name": self.spec.name,
+            "state": state,
+            "generation": self.run_.generation,
+            "attempt": self.run_.attempt,
+            "created": before.get("created", self.started),
+            "started": self.started,
+            "updated": now(),
+            "seconds": round(time.monotonic() - self.clock, 1),
+            "version": __version__,
+            "parents": [],
             "inputs": result.input_facts(self.spec, self.found),
-            "licences": {i.name: i.licence for i in self.spec.inputs if i.licence}, **facts,
+            "licences": {i.name: i.licence for i in self.spec.inputs if i.licence},
+            **facts,
         }
         try:
             self.run_.write_record(record)
@@ -180,30 +201,56 @@ class _Job:
             committed = units.commit("shards", {"shards": planned, "shard_size": self.spec.resources.shard_size})
         return committed["shards"]
 
-    def _stage(self, name: str, work: engine.WorkFunction, items: list[dict[str, Any]], resources: engine.Resources) -> None:
+    def _stage(
+        self, name: str, work: engine.WorkFunction, items: list[dict[str, Any]], resources: engine.Resources
+    ) -> None:
         sizes = {item["shard"]["index"]: item["shard"]["text_size"] for item in items if "shard" in item}
         self.events.add("stage started", stage=name, units=len(items))
         with Progress(name, len(items), sum(sizes.values())) as progress:
             for done in engine.run_units(work, [{**self.base, **item} for item in items], resources):
                 progress.add(done["rows"], sizes.get(done.get("index", -1), 0), done["reused"])
-                self.events.add("unit reused" if done["reused"] else "unit committed", stage=name,
-                                unit=done.get("index", done.get("key")), rows=done["rows"])
+                self.events.add(
+                    "unit reused" if done["reused"] else "unit committed",
+                    stage=name,
+                    unit=done.get("index", done.get("key")),
+                    rows=done["rows"],
+                )
                 if self.lease.lost:
-                    raise PairmillError("another driver took over this run (this one was silent too long): leaving it to that one.")
+                    raise PairmillError(
+                        "another driver took over this run (this one was silent too long): leaving it to that one."
+                    )
         self.events.add("stage done", stage=name)
 
     def _finish(self, plan: list[dict[str, Any]], facts: dict[str, Any]) -> Outcome:
         run = self.run_
         seconds = round(time.monotonic() - self.clock, 1)
         collected = result.collect(self.storage, run, self.spec, plan)
-        summary = result.summary(collected, run, self.loaded, self.found, {
-            "started": self.started, "finished": now(), "seconds": seconds, "command": self.command, "cluster": facts,
-            "models": {"language": language.identity(self.spec.language.engine)},
-        })
+        summary = result.summary(
+            collected,
+            run,
+            self.loaded,
+            self.found,
+            {
+                "started": self.started,
+                "finished": now(),
+                "seconds": seconds,
+                "command": self.command,
+                "cluster": facts,
+                "models": {"language": language.identity(self.spec.language.engine)},
+            },
+        )
         places = result.publish(self.storage, run, collected, summary)
         self.events.add("done", kept=summary["ledger"]["total"]["kept"], seconds=seconds)
         self._flush()
-        self._record("done", {**places, "finished": summary["run"]["finished"], "seconds": seconds,
-                              "resources_used": collected.resources, "cluster": facts,
-                              "kept": summary["ledger"]["total"]["kept"]})
+        self._record(
+            "done",
+            {
+                **places,
+                "finished": summary["run"]["finished"],
+                "seconds": seconds,
+                "resources_used": collected.resources,
+                "cluster": facts,
+                "kept": summary["ledger"]["total"]["kept"],
+            },
+        )
         return Outcome(run, summary)

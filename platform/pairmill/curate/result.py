@@ -6,7 +6,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-
 from pairmill import __version__
 from pairmill.curate import select, shardfiles, thresholds
 from pairmill.curate.samples import Samples
@@ -54,7 +53,10 @@ def collect(storage: Storage, run: Run, spec: CurateSpec, plan: list[dict[str, A
         _add_selected(storage, collected, counts, shard, selected)
         work["select"].append(selected["record"])
     collected.resources = {
-        stage: {"cpu_seconds": round(sum(r["cpu_seconds"] for r in records), 2), "peak_rss": max((r["peak_rss"] for r in records), default=0)}
+        stage: {
+            "cpu_seconds": round(sum(r["cpu_seconds"] for r in records), 2),
+            "peak_rss": max((r["peak_rss"] for r in records), default=0),
+        }
         for stage, records in work.items()
     }
     return collected
@@ -63,8 +65,15 @@ def collect(storage: Storage, run: Run, spec: CurateSpec, plan: list[dict[str, A
 def _add_chunk(collected: Collected, counts: Counts, chunk: dict[str, Any]) -> None:
     unreadable = sum(chunk["quarantine"].values())
     counts.add(
-        Counts(chunk["records"], chunk["parsed"], chunk["rows"] + unreadable, 0, Counter(chunk["no_pair"]),
-               Counter(), Counter(chunk["quarantine"]))
+        Counts(
+            chunk["records"],
+            chunk["parsed"],
+            chunk["rows"] + unreadable,
+            0,
+            Counter(chunk["no_pair"]),
+            Counter(),
+            Counter(chunk["quarantine"]),
+        )
     )
     collected.cleaning.update(chunk["cleaning"])
     for declared, identified, rows in chunk["languages"]:
@@ -101,15 +110,26 @@ def input_facts(spec: CurateSpec, found: dict[str, list[sources.SourceFile]]) ->
     for spec_input in spec.inputs:
         files = found[spec_input.name]
         given = getattr(spec_input, "path", None) or getattr(spec_input, "packages", None) or []
-        facts.append({
-            "name": spec_input.name, "format": spec_input.format, "path": ", ".join(given), "files": len(files),
-            "bytes": sum(file.size for file in files), "licence": spec_input.licence, "language": spec_input.language,
-        })
+        facts.append(
+            {
+                "name": spec_input.name,
+                "format": spec_input.format,
+                "path": ", ".join(given),
+                "files": len(files),
+                "bytes": sum(file.size for file in files),
+                "licence": spec_input.licence,
+                "language": spec_input.language,
+            }
+        )
     return facts
 
 
 def summary(
-    collected: Collected, run: Run, loaded: LoadedSpec, found: dict[str, list[sources.SourceFile]], facts: dict[str, Any]
+    collected: Collected,
+    run: Run,
+    loaded: LoadedSpec,
+    found: dict[str, list[sources.SourceFile]],
+    facts: dict[str, Any],
 ) -> dict[str, Any]:
     """What the report shows and the command line prints, as plain JSON. Checks the ledger."""
     spec = loaded.spec
@@ -117,8 +137,14 @@ def summary(
     rejected = balance["total"]["rejected"]
     return {
         "run": {
-            "id": run.id, "name": spec.name, "state": "done", "started": facts["started"], "finished": facts["finished"],
-            "seconds": facts["seconds"], "storage": run.storage.uri, "resources": collected.resources,
+            "id": run.id,
+            "name": spec.name,
+            "state": "done",
+            "started": facts["started"],
+            "finished": facts["finished"],
+            "seconds": facts["seconds"],
+            "storage": run.storage.uri,
+            "resources": collected.resources,
             "versions": {"pairmill": __version__, "ray": facts["cluster"]["ray"], "models": facts["models"]},
         },
         "spec": loaded.yaml(),
@@ -131,7 +157,9 @@ def summary(
             for (declared, identified), rows in collected.identified.most_common()
         ],
         "cleaning": dict(collected.cleaning),
-        "rules": [_rule_row(rule, rejected) for rule in thresholds.active_rules(spec.filters, spec.language.min_confidence)],
+        "rules": [
+            _rule_row(rule, rejected) for rule in thresholds.active_rules(spec.filters, spec.language.min_confidence)
+        ],
         "samples": _with_partners(run.storage, collected),
         "quarantine": collected.quarantine,
         "quarantine_total": sum(balance["total"]["quarantine"].values()),
@@ -141,22 +169,34 @@ def summary(
 
 def _language_row(pair: tuple[str, str], reasons: Counter[str]) -> dict[str, Any]:
     return {
-        "anchor_lang": pair[0] or None, "positive_lang": pair[1] or None, "rows": reasons.total(), "kept": reasons["kept"],
+        "anchor_lang": pair[0] or None,
+        "positive_lang": pair[1] or None,
+        "rows": reasons.total(),
+        "kept": reasons["kept"],
         "rejected": {reason: rows for reason, rows in reasons.most_common() if reason != "kept"},
     }
 
 
 def _rule_row(active: thresholds.ActiveRule, rejected: dict[str, int]) -> dict[str, Any]:
     rule = RULES[active.name]
-    return {"name": rule.name, "describe": rule.describe, "source": rule.source, "direction": rule.direction,
-            "min": active.min, "max": active.max, "rejected": rejected.get(rule.name, 0)}
+    return {
+        "name": rule.name,
+        "describe": rule.describe,
+        "source": rule.source,
+        "direction": rule.direction,
+        "min": active.min,
+        "max": active.max,
+        "rejected": rejected.get(rule.name, 0),
+    }
 
 
 def _with_partners(storage: Storage, collected: Collected) -> dict[str, list[dict[str, Any]]]:
     """The samples; a near duplicate's with the text of the row that stayed in its stead."""
     rows = collected.samples.rows()
     near = rows.get("near_duplicate", [])
-    partners = shardfiles.rows_at(storage, collected.keys, [row["duplicate_of"] for row in near], ["anchor", "positive"])
+    partners = shardfiles.rows_at(
+        storage, collected.keys, [row["duplicate_of"] for row in near], ["anchor", "positive"]
+    )
     for row in near:
         partner = partners[row["duplicate_of"]]
         row["duplicate_text"] = f"{partner['anchor'][:2000]}\n{partner['positive'][:2000]}"
@@ -168,8 +208,14 @@ def _expectations(spec: CurateSpec, total: dict[str, Any]) -> list[dict[str, Any
     if (wanted.min, wanted.max) == (0, 1):
         return []
     share = total["kept"] / max(total["rows_in"], 1)
-    return [{"what": "kept_share", "found": round(share, 4), "allowed": f"{wanted.min} to {wanted.max}",
-             "holds": wanted.min <= share <= wanted.max}]
+    return [
+        {
+            "what": "kept_share",
+            "found": round(share, 4),
+            "allowed": f"{wanted.min} to {wanted.max}",
+            "holds": wanted.min <= share <= wanted.max,
+        }
+    ]
 
 
 def publish(storage: Storage, run: Run, collected: Collected, summary: dict[str, Any]) -> dict[str, str]:

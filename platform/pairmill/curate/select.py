@@ -78,11 +78,15 @@ def _select(storage: Storage, spec: CurateSpec, item: dict[str, Any], run: str, 
     unique = f"{name}-{item['attempt']}-{np.random.default_rng().integers(1 << 32):08x}"
     paths = {part: f"{run}/{part}/{unique}.parquet" for part in ("kept", "rejected", "dedup_index")}
     index_columns = ["exact", "signature"] if spec.dedup.near else ["exact"]
-    index_schema = pa.schema([pa.field("pair_id", pa.int64()), *[annotate.schema(spec).field(c) for c in index_columns]])
+    index_schema = pa.schema(
+        [pa.field("pair_id", pa.int64()), *[annotate.schema(spec).field(c) for c in index_columns]]
+    )
     with ExitStack() as files:
         kept_file = files.enter_context(storage.parquet_writer(paths["kept"], KEPT))
         rejected_file = files.enter_context(storage.parquet_writer(paths["rejected"], REJECTED))
-        index_file = files.enter_context(storage.parquet_writer(paths["dedup_index"], index_schema, plain=index_columns))
+        index_file = files.enter_context(
+            storage.parquet_writer(paths["dedup_index"], index_schema, plain=index_columns)
+        )
         for first, table in shardfiles.read(storage, shard["key"], annotate.schema(spec).names):
             rows = _rows(table, shardfiles.pair_ids(shard["index"], np.arange(first, first + len(table))), spec_input)
             rejected = _reject(rows, thresholds.apply(rules, table), rules, decided)
@@ -137,7 +141,9 @@ def _reject(
     partner, has_partner = np.zeros(count, np.int64), np.zeros(count, bool)
     ids = np.asarray(rows["pair_id"])
     here = np.searchsorted(ids, np.asarray(decided["pair_id"]))
-    inside = (here < count) & (ids[np.minimum(here, count - 1)] == np.asarray(decided["pair_id"])) if count else here < 0
+    inside = (
+        (here < count) & (ids[np.minimum(here, count - 1)] == np.asarray(decided["pair_id"])) if count else here < 0
+    )
     at, chosen = here[inside], decided.filter(pa.array(inside))
     reason[at] = chosen["reason"].to_pylist()
     stage[at] = "dedup"
@@ -160,7 +166,9 @@ def _failed(masks: np.ndarray, reason: np.ndarray, names: np.ndarray) -> pa.Arra
     distinct, inverse = np.unique(masks, return_inverse=True)
     lists = [[str(name) for bit, name in enumerate(names[:-2]) if int(mask) >> bit & 1] for mask in distinct]
     table = [*lists, ["exact_duplicate"], ["near_duplicate"]]
-    choice = np.where(reason == "exact_duplicate", len(lists), np.where(reason == "near_duplicate", len(lists) + 1, inverse))
+    choice = np.where(
+        reason == "exact_duplicate", len(lists), np.where(reason == "near_duplicate", len(lists) + 1, inverse)
+    )
     return pa.array(table, pa.list_(pa.string())).take(pa.array(choice))
 
 

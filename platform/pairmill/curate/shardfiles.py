@@ -68,7 +68,9 @@ def read_shard(storage: Storage, manifest: dict[str, Any], shard: int) -> pa.Tab
         return file.schema_arrow.empty_table() if group is None else file.read_row_group(group)
 
 
-def rows_at(storage: Storage, keys: dict[int, str], ids: Sequence[int], columns: Sequence[str]) -> dict[int, dict[str, Any]]:
+def rows_at(
+    storage: Storage, keys: dict[int, str], ids: Sequence[int], columns: Sequence[str]
+) -> dict[int, dict[str, Any]]:
     """A few rows by `pair_id`, read by the row groups they are in. `keys` maps shard numbers to annotation keys."""
     wanted = np.unique(np.asarray(ids, np.int64))
     rows: dict[int, dict[str, Any]] = {}

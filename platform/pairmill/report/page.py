@@ -21,8 +21,8 @@ from pairmill.report import show
 from pairmill.report.view import prepare
 
 LARGEST = 5_000_000
-#: Characters per sample text and samples in the whole page, tried in this order until the page is small enough.
-SIZES = ((1000, 2000), (500, 2000), (250, 2000), (100, 2000), (40, 2000), (40, 200))
+#: Characters of a sample text, and samples in the whole page, where the page stays below LARGEST.
+TEXT_CHARACTERS, SHORTEST_TEXT, SAMPLES = 1000, 40, 2000
 
 
 def _final(value: Any) -> Any:
@@ -48,14 +48,28 @@ def _environment() -> Environment:
     return environment
 
 
+def _text_bytes(view: Mapping[str, Any]) -> int:
+    rows = [row for group in view["groups"] for row in group["rows"]]
+    texts = [row[part] for row in rows for part in ("anchor", "positive", "duplicate") if row[part]]
+    return sum(len(text["html"].encode()) for text in texts)
+
+
 def render(summary: Mapping[str, Any]) -> str:
-    """The page for a run's summary (its shape: docs of `view.prepare`), at most 5 MB in UTF-8.
+    """The page for a run's summary (its shape: the docstring of `view`), at most 5 MB in UTF-8.
 
     Lists may be empty and values null; a run that failed early, without a ledger, has a page too.
     """
     template = _environment().get_template("run.html.j2")
-    for characters, samples in SIZES:
-        page = template.render(prepare(summary, characters, samples))
-        if len(page.encode()) <= LARGEST:
-            break
-    return page
+    characters, samples = TEXT_CHARACTERS, SAMPLES
+    while True:
+        view = prepare(summary, characters, samples)
+        page = template.render(view)
+        size = len(page.encode())
+        if size <= LARGEST or samples == 1:
+            return page
+        texts = _text_bytes(view)
+        room = LARGEST - (size - texts)
+        if characters > SHORTEST_TEXT and room > 0:
+            characters = max(SHORTEST_TEXT, int(0.95 * characters * room / texts))
+        else:
+            samples = max(1, samples // 4)

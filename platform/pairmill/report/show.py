@@ -3,7 +3,8 @@
 Text comes from the outside world, and some of its characters act on what stands around them: direction overrides
 reorder a line, control characters drive terminals, zero-width characters hide, lone surrogates cannot be encoded.
 Each is written out instead, as a control picture (U+0000 as U+2400) or as its code point, `[U+202E]`. The two joiners
-U+200C and U+200D stay, because Persian and the Indic scripts need them to be spelled right.
+U+200C and U+200D stay, because Persian and the Indic scripts need them to be spelled right. Of piled-up accents, which
+paint over the lines around them, the first four stay and the others are counted.
 """
 
 from __future__ import annotations
@@ -20,8 +21,12 @@ _HIDDEN = (
     "\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u2028-\u202e"
     "\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\ud800-\udfff\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
-_ONE_LINE = re.compile(f"[\t\n{_HIDDEN}]")
-_RUN = re.compile(f"[{_HIDDEN}]+")
+_MARKS = "\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"
+_ANY_MARK = re.compile(f"[{_MARKS}]")
+_PILE = f"(?<=[{_MARKS}]{{4}})[{_MARKS}]+"
+_IN_LINES = re.compile(f"[{_HIDDEN}]+|{_PILE}")
+_ON_ONE_LINE = re.compile(f"[\t\n{_HIDDEN}]+|{_PILE}")
+_IN_TEXT = re.compile(f"[{_HIDDEN}]+|\n|{_PILE}")
 NAME_CHARACTERS = 300
 
 
@@ -33,6 +38,8 @@ def _written_out(character: str) -> str:
 
 
 def _write_out_all(match: re.Match[str]) -> str:
+    if _ANY_MARK.match(match.group()):
+        return f"[{len(match.group())} marks]"
     return "".join(map(_written_out, match.group()))
 
 
@@ -40,23 +47,21 @@ def one_line(text: str, limit: int = NAME_CHARACTERS) -> str:
     """`text` on one line, harmless in a terminal and encodable; past `limit` characters its middle is left out."""
     if len(text) > limit:
         text = f"{text[: limit // 2]} … {text[-(limit // 2) :]}"
-    return _ONE_LINE.sub(_write_out_all, text)
+    return _ON_ONE_LINE.sub(_write_out_all, text)
 
 
 def lines(text: str) -> str:
     """`text` with its line breaks and tabs, everything else as in `one_line`."""
-    return _RUN.sub(_write_out_all, text.replace("\r\n", "\n"))
+    return _IN_LINES.sub(_write_out_all, text.replace("\r\n", "\n"))
+
+
+def _mark(match: re.Match[str]) -> str:
+    return "<b>\u21b5</b>\n" if match.group() == "\n" else f"<b>{_write_out_all(match)}</b>"
 
 
 def marked(text: str, limit: int) -> Markup:
     """The first `limit` characters as HTML, the written-out characters and line breaks in `<b>`."""
-    text = text[:limit]
-    html, at = Markup(), 0
-    for match in re.finditer(f"[{_HIDDEN}]+|\n", text):
-        shown = "\u21b5" if match.group() == "\n" else _write_out_all(match)
-        html += escape(text[at : match.start()]) + Markup("<b>{}</b>{}").format(shown, "\n" if shown == "\u21b5" else "")
-        at = match.end()
-    return html + escape(text[at:])
+    return Markup(_IN_TEXT.sub(_mark, str(escape(text[:limit]))))
 
 
 def whole(count: int) -> str:
@@ -89,6 +94,11 @@ def value(number: Any) -> str:
     if isinstance(number, int) or (math.isfinite(number) and abs(number) >= 1000):
         return f"{number:,.0f}"
     return f"{number:.4g}"
+
+
+def digits(thing: Any) -> str:
+    """An id or a position, to be copied: digits without separators."""
+    return "–" if thing is None else one_line(str(thing))
 
 
 def fact(thing: Any) -> str:

@@ -96,11 +96,13 @@ def sentences(total: Counts, inputs: int) -> list[str]:
         f"{show.plural(total.records_in, 'record')} from {show.plural(inputs, 'input')} gave {show.plural(pairs, 'pair')}, "
         f"of which {show.whole(total.kept)} ({show.share(total.kept, total.rows_in)}) were kept."
     ]
-    top = [(name, count) for name, count in total.rejected.most_common(3) if count]
+    top = [(show.one_line(name, 60), count) for name, count in total.rejected.most_common(3) if count]
     if top:
         named = [f"{name} ({show.whole(count)}, {show.share(count, total.rows_in)})" for name, count in top]
-        listed = named[0] if len(named) == 1 else f"{', '.join(named[:-1])} and {named[-1]}"
-        told.append(f"{'Most were' if len(named) > 1 else 'All losses were'} rejected as {listed}.")
+        if len(named) == 1:
+            told.append(f"Rows were lost only to {named[0]}.")
+        else:
+            told.append(f"The largest losses are {', '.join(named[:-1])} and {named[-1]}.")
     apart = []
     if total.no_pair.total():
         apart.append(f"{show.plural(total.no_pair.total(), 'record')} held no pair")
@@ -154,13 +156,13 @@ def sample(row: Mapping[str, Any], characters: int) -> dict[str, Any]:
         "anchor": text(row.get("anchor"), row.get("anchor_lang"), characters),
         "positive": text(row.get("positive"), row.get("positive_lang"), characters),
         "duplicate": text(row.get("duplicate_text"), None, characters) if row.get("duplicate_text") is not None else None,
-        "duplicate_of": row.get("duplicate_of"),
+        "duplicate_of": None if row.get("duplicate_of") is None else show.digits(row["duplicate_of"]),
         "compared": show.compared(row.get("value"), row.get("threshold")),
-        "failed": failed[:40],
-        "id": show.fact(row.get("pair_id")),
+        "failed": ", ".join(failed),
+        "id": show.digits(row.get("pair_id")),
         "source": show.one_line(str(row.get("source") or "–"), 64),
         "file": show.one_line(str(row.get("origin_file") or "–"), 160),
-        "row": "" if place is None else show.value(place),
+        "row": "" if place is None else show.digits(place),
     }
 
 
@@ -182,7 +184,7 @@ def quarantined(entry: Mapping[str, Any]) -> dict[str, Any]:
     data = str(entry.get("data") or "")
     cut = len(data) > QUARANTINE_CHARACTERS
     return {
-        **{key: show.fact(entry.get(key)) for key in ("error", "detail", "origin_file", "origin_row", "offset")},
+        **{key: show.digits(entry.get(key)) for key in ("error", "detail", "origin_file", "origin_row", "offset")},
         "data": show.marked(data, QUARANTINE_CHARACTERS),
         "cut": cut,
     }

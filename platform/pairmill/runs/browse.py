@@ -31,7 +31,9 @@ def find(storage_uri: str, name: str) -> Run:
         return Run(storage, fitting[0])
     choice = ", ".join((fitting or names)[-10:]) or "none yet"
     problem = "fits several runs" if fitting else "is no run here"
-    raise SpecError(f"{storage.uri}: {name!r} {problem}. Runs: {choice}. See `pairmill runs list --storage {storage.uri}`.")
+    raise SpecError(
+        f"{storage.uri}: {name!r} {problem}. Runs: {choice}. See `pairmill runs list --storage {storage.uri}`."
+    )
 
 
 def _must_exist(storage_uri: str) -> None:
@@ -43,19 +45,35 @@ def table(found: list[dict[str, Any]]) -> str:
     rows = [("RUN", "STATE", "STARTED", "SECONDS", "KEPT", "INPUTS")]
     for record in found:
         kept = record.get("kept")
-        rows.append((record["id"], record["state"], record["started"], f"{record['seconds']:.0f}",
-                     "" if kept is None else f"{kept:,}", ", ".join(i["name"] for i in record["inputs"])[:60]))
+        rows.append(
+            (
+                record["id"],
+                record["state"],
+                record["started"],
+                f"{record['seconds']:.0f}",
+                "" if kept is None else f"{kept:,}",
+                ", ".join(i["name"] for i in record["inputs"])[:60],
+            )
+        )
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
 
 
 def describe(run: Run) -> str:
     """A run's record as text."""
     record = run.record() or {}
-    lines = [f"{key:10} {record[key]}" for key in ("id", "kind", "state", "started", "seconds", "version", "error") if key in record]
+    lines = [
+        f"{key:10} {record[key]}"
+        for key in ("id", "kind", "state", "started", "seconds", "version", "error")
+        if key in record
+    ]
     lines.append(f"{'place':10} {run.storage.where(run.path())}")
-    for item in record.get("inputs", []):
-        lines.append(f"{'input':10} {item['name']}: {item['format']} {item['path']} ({item['files']} files, {item['bytes']:,} bytes)")
+    lines += [
+        f"{'input':10} {i['name']}: {i['format']} {i['path']} ({i['files']} files, {i['bytes']:,} bytes)"
+        for i in record.get("inputs", [])
+    ]
     balance = run.storage.get_json(run.path("ledger.json")) if record.get("state") == "done" else None
     if balance:
         lines += _ledger_lines(balance["total"])
@@ -68,7 +86,9 @@ def describe(run: Run) -> str:
 
 def _ledger_lines(total: dict[str, Any]) -> list[str]:
     def terms(counts: dict[str, int]) -> str:
-        return ", ".join(f"{name} {rows:,}" for name, rows in sorted(counts.items(), key=lambda item: -item[1])) or "none"
+        return (
+            ", ".join(f"{name} {rows:,}" for name, rows in sorted(counts.items(), key=lambda item: -item[1])) or "none"
+        )
 
     return [
         f"{'records':10} {total['records_in']:,} in, {total['parsed']:,} parsed; no pair: {terms(total['no_pair'])}",
@@ -82,7 +102,9 @@ def report_file(run: Run, output: str | None, local: bool) -> str:
     """Where the report is; copied to `output`, or to a temporary file where a browser needs a local one."""
     page = run.storage.get(run.path("report.html"))
     if page is None:
-        raise SpecError(f"run {run.id} has no report: its state is {(run.record() or {}).get('state')!r}. Finish it first.")
+        raise SpecError(
+            f"run {run.id} has no report: its state is {(run.record() or {}).get('state')!r}. Finish it first."
+        )
     if output is None and (not local or not is_remote(run.storage.uri)):
         return run.storage.where(run.path("report.html"))
     target = Path(output) if output else Path(f"{run.id}-report.html").absolute()

@@ -34,14 +34,15 @@ class Resources:
 
 
 def start(address: str | None, cpus: int | None) -> dict[str, Any]:
-    """Connect to a cluster, or start Ray on this machine. Returns facts for the run's record."""
+    """Use the Ray of this process, connect to a cluster, or start Ray on this machine. Returns facts for the record."""
     import ray
 
     address = address or os.environ.get("RAY_ADDRESS") or "local"
     os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
     for name in ("RAYON_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ARROW_NUM_THREADS"):
         os.environ.setdefault(name, "1")
-    if not ray.is_initialized():
+    ours = not ray.is_initialized()
+    if ours:
         quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
         if address == "local":
             ray.init(address="local", num_cpus=cpus, include_dashboard=False, object_store_memory=256_000_000, **quiet)
@@ -50,14 +51,22 @@ def start(address: str | None, cpus: int | None) -> dict[str, Any]:
     for name in ("ray", "ray.data", "ray.util"):
         logging.getLogger(name).setLevel(logging.ERROR)
     resources = ray.cluster_resources()
-    return {"ray": ray.__version__, "address": address, "nodes": len(ray.nodes()), "cpus": resources.get("CPU", 0),
-            "memory": resources.get("memory", 0)}
+    return {
+        "ray": ray.__version__,
+        "address": address,
+        "nodes": len(ray.nodes()),
+        "cpus": resources.get("CPU", 0),
+        "memory": resources.get("memory", 0),
+        "started_here": ours,
+    }
 
 
-def stop() -> None:
+def stop(facts: dict[str, Any]) -> None:
+    """Leave the cluster, or end the Ray that `start` began; a Ray that the caller had started stays."""
     import ray
 
-    ray.shutdown()
+    if facts.get("started_here"):
+        ray.shutdown()
 
 
 def check(resources: Resources, cluster: dict[str, Any]) -> None:
@@ -69,8 +78,9 @@ def check(resources: Resources, cluster: dict[str, Any]) -> None:
         return
     offered = "; ".join(f"{n.get('CPU', 0):g} CPUs and {n.get('memory', 0) / 1e9:.1f} GB" for n in nodes)
     raise PairmillError(
-        f"no node of the cluster can run a task: one task wants {resources.cpus:g} CPUs and {resources.memory / 1e9:.1f} GB "
-        f"(resources.cpus_per_task, resources.memory_per_task), the nodes offer {offered}. Lower the resources or add nodes."
+        f"no node of the cluster can run a task: one task wants {resources.cpus:g} CPUs (resources.cpus_per_task) and "
+        f"{resources.memory / 1e9:.1f} GB (resources.memory_per_task), the nodes offer {offered}. "
+        "Lower the resources or add nodes."
     )
 
 

@@ -60,8 +60,13 @@ class Lease:
         number, holder = self.holder()
         if holder is not None and self._alive(number, holder):
             return holder
-        mine = {"attempt": self._attempt, "host": socket.gethostname(), "boot": _boot_id(), "pid": os.getpid(),
-                "process_started": _process_started(os.getpid())}
+        mine = {
+            "attempt": self._attempt,
+            "host": socket.gethostname(),
+            "boot": _boot_id(),
+            "pid": os.getpid(),
+            "process_started": _process_started(os.getpid()),
+        }
         if not self._storage.put_json_if_absent(self._path(number + 1), mine):
             return self.acquire()
         self._number = number + 1

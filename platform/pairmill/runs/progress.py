@@ -32,7 +32,9 @@ class Progress:
         if self._live or time.monotonic() - self._printed > PLAIN_SECONDS:
             self._print(self._line())
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if kind is None:
             self._print(self._line() + f", {time.monotonic() - self._started:.1f} s")
         if self._live:
@@ -41,7 +43,9 @@ class Progress:
     def _line(self) -> str:
         seconds = max(time.monotonic() - self._started, 1e-6)
         worked = self._done_size - self._reused_size
-        line = f"{self._stage}: {self._done}/{self._units} units, {self._rows:,} rows, {self._rows / seconds:,.0f} rows/s"
+        line = (
+            f"{self._stage}: {self._done}/{self._units} units, {self._rows:,} rows, {self._rows / seconds:,.0f} rows/s"
+        )
         if worked and self._done < self._units:
             left = int((self._size - self._done_size) * seconds / worked)
             line += f", ETA {left // 3600}:{left // 60 % 60:02d}:{left % 60:02d}"

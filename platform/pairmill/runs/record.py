@@ -65,7 +65,9 @@ class Run:
         ):
             self.generation += 1
         if not fresh:
-            self.storage.put_json_if_absent(self.path(f"g{self.generation}/started.json"), {"attempt": self.attempt, "started": now()})
+            self.storage.put_json_if_absent(
+                self.path(f"g{self.generation}/started.json"), {"attempt": self.attempt, "started": now()}
+            )
 
 
 class Events:
@@ -78,7 +80,13 @@ class Events:
         self._flushed = time.monotonic()
 
     def add(self, event: str, **facts: Any) -> None:
-        line = {"time": now(), "attempt": self._run.attempt, "event": event, "host": socket.gethostname(), "pid": os.getpid()}
+        line = {
+            "time": now(),
+            "attempt": self._run.attempt,
+            "event": event,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+        }
         self._lines.append(json.dumps({**line, **facts}, ensure_ascii=False, default=str))
         if time.monotonic() - self._flushed > 10:
             self.flush()

@@ -118,15 +118,12 @@ class Storage:
     def check(self) -> None:
         """Refuse a store that cannot be written, or that lets a second conditional write succeed."""
         probe = f"probes/{uuid.uuid4().hex}"
-        try:
-            first = self.put_if_absent(probe, b"1")
-            second = self.put_if_absent(probe, b"2")
-        except StorageError:
-            raise
+        first = self.put_if_absent(probe, b"1")
+        second = self.put_if_absent(probe, b"2")
         if not first or second or self.get(probe) != b"1":
             raise StorageError(
-                f"{self.uri}: this store has no conditional writes: a second put-if-absent of one object succeeded, so two "
-                "drivers could overwrite each other's results. Use a local disk, or an object store that honours "
+                f"{self.uri}: this store has no conditional writes: a second put-if-absent of one object succeeded, so "
+                "two drivers could overwrite each other's results. Use a local disk, or an object store that honours "
                 "`If-None-Match: *` (Amazon S3, Google Cloud Storage, Azure, MinIO, Ceph from Reef on)."
             )
         self.delete(probe)
@@ -150,7 +147,9 @@ def _reason(error: Exception) -> str:
     if "Permission denied" in text or "AccessDenied" in text or "Forbidden" in text:
         return "permission denied. Check the credentials and rights of this user, or name another --storage."
     lines = [line for line in text.split("\n\nDebug source")[0].splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__) + ". Check that the store is reachable, then run again: it resumes."
+    return (
+        lines[0] if lines else type(error).__name__
+    ) + ". Check that the store is reachable, then run again: it resumes."
 
 
 class _Sink:

@@ -42,19 +42,24 @@ Paths = Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1)]
 
 class _Input(Model):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="The row's `source`.")
-    form: str = Field("bitext", pattern=r"^[a-z][a-z0-9-]*$",
-                      description="What the two sides are: bitext, title-body, question-answer, nli, sts, ...")
+    form: str = Field(
+        "bitext",
+        pattern=r"^[a-z][a-z0-9-]*$",
+        description="What the two sides are: bitext, title-body, question-answer, nli, sts, ...",
+    )
     langs: Langs = Langs()
     language: Literal["require", "trust", "identify"] | None = Field(
         None,
         description="require: reject sides identified as another language than declared; trust: believe what is "
-        "declared; identify: use the identified language. Default: require where a language is declared, else identify.",
+        "declared; identify: use the identified language. Default: require where one is declared, else identify.",
     )
     licence: str | None = Field(None, description="Goes into run.json and the model card.")
 
 
 class _Files(_Input):
-    path: Paths = Field(description="Path, URI or glob (`*`, `**`, `{a,b}`), or a list. Relative to the working directory.")
+    path: Paths = Field(
+        description="Path, URI or glob (`*`, `**`, `{a,b}`), or a list. Relative to the working directory."
+    )
 
 
 class ParquetInput(_Files):
@@ -73,7 +78,9 @@ class CsvInput(_Files):
     delimiter: str = Field(",", description="One character; a tab (or `\\t`) for TSV.")
     quote: str | None = Field('"', description="One character, or null: quotes are ordinary characters.")
     header: bool | list[str] = Field(True, description="true: the first line names the columns; or their names.")
-    newlines_in_fields: bool = Field(True, description="false: no field holds a line break, so large files may be split.")
+    newlines_in_fields: bool = Field(
+        True, description="false: no field holds a line break, so large files may be split."
+    )
 
     @field_validator("delimiter", "quote")
     @classmethod
@@ -128,10 +135,14 @@ class Clean(Model):
     """Repairs, in the order of the fields. Each is counted."""
 
     entities: Literal["unescape", "keep"] = Field("unescape", description="HTML character references such as &amp;.")
-    mojibake: Literal["fix", "keep"] = Field("keep", description="Text decoded in the wrong encoding (ftfy, on suspects).")
+    mojibake: Literal["fix", "keep"] = Field(
+        "keep", description="Text decoded in the wrong encoding (ftfy, on suspects)."
+    )
     unicode: Literal["NFC", "NFKC", "keep"] = "NFC"
     control: Literal["remove", "keep"] = Field("remove", description="Control and zero-width characters.")
-    whitespace: Literal["collapse", "keep"] = Field("collapse", description="Trim; each run of white space to one space.")
+    whitespace: Literal["collapse", "keep"] = Field(
+        "collapse", description="Trim; each run of white space to one space."
+    )
 
 
 class LanguageIdentification(Model):
@@ -148,7 +159,7 @@ class Bounds(Model):
 
 
 def _bounds(value: Any) -> Any:
-    if value in ("off", False) and not isinstance(value, (int, float)) or value is False:
+    if (value in ("off", False) and not isinstance(value, (int, float))) or value is False:
         return {"enabled": False}
     if value in ("on", None) or value is True:
         return {}
@@ -180,7 +191,9 @@ class Filters(Model):
                     for name in rules:
                         if name not in RULES:
                             raise PydanticCustomError(
-                                "unknown_rule", "unknown rule {name}", {"name": name, "path": (*where, name), "allowed": list(RULES)}
+                                "unknown_rule",
+                                "unknown rule {name}",
+                                {"name": name, "path": (*where, name), "allowed": list(RULES)},
                             )
         return data
 
@@ -198,7 +211,10 @@ class Exact(Model):
 
 
 class Near(Model):
-    """MinHash with verification. Default: P(candidate) = 1 - (1 - J^8)^16 = 0.95 at J = 0.8 and 0.61 at 0.7."""
+    """MinHash of character 5-grams with verification.
+
+    Default: P(candidate) = 1 - (1 - J^8)^16 = 0.95 at J = 0.8 and 0.61 at J = 0.7.
+    """
 
     key: Literal["anchor", "positive", "pair"] = "pair"
     threshold: float = Field(0.8, gt=0, le=1, description="Jaccard similarity of character shingles. Typical: 0.7-0.9.")
@@ -206,18 +222,21 @@ class Near(Model):
         "first", description="Which row of a group stays: first, longest, or {best: <score column>} (highest)."
     )
     verify: Literal["exact", "estimate"] = "exact"
-    shingle: int = Field(5, ge=1, le=32, description="Characters per shingle.")
     slots: int = Field(128, ge=8, le=1024, description="MinHash slots; at least bands x rows.")
     bands: int = Field(16, ge=1, le=256)
     rows: int = Field(8, ge=1, le=64, description="Rows per band.")
-    signature: Literal["rensa", "datasketch"] = "rensa"
+    signature: Literal["pairmill", "datasketch"] = Field(
+        "pairmill", description="datasketch: signatures equal to that library's, a hundred times slower."
+    )
 
     @model_validator(mode="after")
     def _banding_fits(self) -> Near:
         if self.bands * self.rows > self.slots:
             raise ValueError(f"bands x rows = {self.bands * self.rows} must not exceed slots = {self.slots}")
         if isinstance(self.keep, dict) and self.keep["best"] not in ("score", *SCORE_COLUMNS):
-            raise ValueError(f"keep.best: {self.keep['best']!r} is no score column; allowed: score, {', '.join(SCORE_COLUMNS)}")
+            raise ValueError(
+                f"keep.best: {self.keep['best']!r} is no score column; allowed: score, {', '.join(SCORE_COLUMNS)}"
+            )
         return self
 
 

@@ -1,4 +1,4 @@
-"""From a file to a checked spec, or to errors that name file, line, path, what was found, what is allowed, the remedy."""
+"""From a file to a checked spec, or to errors that name file, line, path, found, allowed and the remedy."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ def load(file: str, sets: Sequence[str] = ()) -> LoadedSpec:
     try:
         text = FilePath(file).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(f"{file}: cannot be read: {getattr(error, 'strerror', None) or error}. Name a YAML file.") from None
+        raise SpecError(
+            f"{file}: cannot be read: {getattr(error, 'strerror', None) or error}. Name a YAML file."
+        ) from None
     return loads(text, file, sets)
 
 
@@ -47,7 +49,9 @@ def loads(text: str, name: str, sets: Sequence[str] = ()) -> LoadedSpec:
     """Check the text of a spec; `name` is what errors call it."""
     document = parse(text, name)
     if not isinstance(document.data, dict):
-        raise SpecError(f"{name}: a spec is a mapping with `kind`, `name` and `inputs`, not a {type(document.data).__name__}.")
+        raise SpecError(
+            f"{name}: a spec is a mapping with `kind`, `name` and `inputs`, not a {type(document.data).__name__}."
+        )
     for assignment in sets:
         override(document, assignment)
     resolve_environment(document)
@@ -105,7 +109,9 @@ def _path(loc: tuple[int | str, ...], data: Any, kind: str) -> Path:
     """The error's place in the spec: pydantic's `loc` without the names of union members."""
     path: list[int | str] = []
     for position, part in enumerate(loc):
-        if (isinstance(data, dict) and part in data) or (isinstance(data, list) and isinstance(part, int) and part < len(data)):
+        if (isinstance(data, dict) and part in data) or (
+            isinstance(data, list) and isinstance(part, int) and part < len(data)
+        ):
             path.append(part)
             data = data[part]  # type: ignore[index,call-overload]
         elif position == len(loc) - 1 and kind in ("missing", "extra_forbidden"):
@@ -129,9 +135,12 @@ def _message(item: Any, path: Path, document: Document, model: type[Model]) -> s
         return "`format` is missing. Allowed: parquet, jsonl, csv, moses, gettext."
     if kind == "union_tag_invalid":
         allowed = [tag.strip(" '") for tag in context["expected_tags"].split(",")]
-        return f"format {context['tag']!r} is unknown.{_nearest(context['tag'], allowed)} Allowed: {', '.join(allowed)}."
+        return (
+            f"format {context['tag']!r} is unknown.{_nearest(context['tag'], allowed)} Allowed: {', '.join(allowed)}."
+        )
     if kind == "literal_error":
-        return f"found {found!r}.{_nearest(str(found), _choices(context['expected']))} Allowed: {context['expected']}.{hint}"
+        expected = context["expected"]
+        return f"found {found!r}.{_nearest(str(found), _choices(expected))} Allowed: {expected}.{hint}"
     if kind in ("greater_than", "greater_than_equal", "less_than", "less_than_equal"):
         return f"{found!r} is not in {_interval(info)}.{hint}"
     if kind == "value_error":
@@ -186,10 +195,10 @@ def _submodel(annotation: Any, data: Any) -> type[BaseModel] | None:
         return annotation
     if get_origin(annotation) in (Union, types.UnionType, Annotated, list, dict, tuple):
         models = [m for m in (_submodel(a, data) for a in get_args(annotation)) if m is not None]
+        tag = data.get("format") if isinstance(data, dict) else None
         for candidate in models:
-            tag = candidate.model_fields.get("format")
-            if tag is not None and get_origin(tag.annotation) is Literal and isinstance(data, dict):
-                if data.get("format") in get_args(tag.annotation):
-                    return candidate
+            field = candidate.model_fields.get("format")
+            if field is not None and get_origin(field.annotation) is Literal and tag in get_args(field.annotation):
+                return candidate
         return models[0] if models else None
     return None

@@ -33,7 +33,9 @@ _Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":bool", ":timestamp", ":float"))]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile("^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(r"^[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?$"),
@@ -79,7 +81,9 @@ def parse(text: str, name: str) -> Document:
         mark = getattr(error, "problem_mark", None)
         where = f"{name}:{mark.line + 1}" if mark else name
         problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
-        raise SpecError(f"{where}: not valid YAML: {problem}. Check the indentation and quotes around that line.") from None
+        raise SpecError(
+            f"{where}: not valid YAML: {problem}. Check the indentation and quotes around that line."
+        ) from None
     if node is None:
         raise SpecError(f"{name}: the file is empty. A spec needs at least `kind`, `name` and `inputs`.")
     document.data = _construct(loader, node, (), document, [0])
@@ -96,17 +100,27 @@ def _construct(loader: _Loader, node: yaml.Node, path: Path, document: Document,
         result: dict[str, Any] = {}
         for key_node, value_node in node.value:
             key = str(key_node.value)
-            if not isinstance(key_node, yaml.ScalarNode) or key == "<<" or not key_node.tag.startswith("tag:yaml.org,2002:"):
+            if (
+                not isinstance(key_node, yaml.ScalarNode)
+                or key == "<<"
+                or not key_node.tag.startswith("tag:yaml.org,2002:")
+            ):
                 raise SpecError(f"{document.name}:{line}: keys must be plain words (no `<<`, lists or tags as keys).")
             if key in result:
                 raise SpecError(
-                    f"{document.name}:{key_node.start_mark.line + 1}: {dotted((*path, key))} stands twice. Keep one of them."
+                    f"{document.name}:{key_node.start_mark.line + 1}: {dotted((*path, key))} stands twice. Keep one."
                 )
             result[key] = _construct(loader, value_node, (*path, key), document, count)
         return result
     if isinstance(node, yaml.SequenceNode) and node.tag == "tag:yaml.org,2002:seq":
         return [_construct(loader, item, (*path, i), document, count) for i, item in enumerate(node.value)]
-    if isinstance(node, yaml.ScalarNode) and node.tag.removeprefix("tag:yaml.org,2002:") in ("str", "int", "float", "bool", "null"):
+    if isinstance(node, yaml.ScalarNode) and node.tag.removeprefix("tag:yaml.org,2002:") in (
+        "str",
+        "int",
+        "float",
+        "bool",
+        "null",
+    ):
         try:
             return loader.construct_object(node)
         except ValueError as error:
@@ -144,7 +158,9 @@ def override(document: Document, assignment: str) -> None:
                     target[part] = {}
                 target = target[part]
         else:
-            raise SpecError(f"--set {name}: {dotted(tuple(path))} is {target!r}, which holds nothing to set {part!r} in.")
+            raise SpecError(
+                f"--set {name}: {dotted(tuple(path))} is {target!r}, which holds nothing to set {part!r} in."
+            )
     for known in [known for known in document.lines if known[: len(path)] == tuple(path)]:
         del document.lines[known]
     document.lines[tuple(path)] = 0

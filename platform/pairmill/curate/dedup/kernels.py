@@ -1,4 +1,4 @@
-"""The three inner loops of near duplicates, compiled by numba when first used.
+"""The four inner loops of near duplicates, compiled by numba when first used.
 
 They are loops because the same steps in NumPy write and read a temporary array per step, at three to seven times the
 CPU. Compiling takes about 1.5 CPU-seconds, once per machine (numba keeps the code beside this file or in the user's
@@ -19,8 +19,8 @@ def _compile(function: Kernel, inputs: str, outputs: str, result: str = "void") 
     import numba
 
     def read(name: str) -> Any:
-        kind = getattr(numba.types, name.rstrip("[]"))
-        return numba.types.Array(kind, 1, "C", readonly=True) if name.endswith("[]") else kind
+        kind, dimensions = getattr(numba.types, name.rstrip("[]")), name.count("[]")
+        return numba.types.Array(kind, dimensions, "C", readonly=True) if dimensions else kind
 
     written = [numba.core.sigutils.normalize_signature(f"void({name})")[0][0] for name in outputs.split()]
     signature = getattr(numba.types, result)(*map(read, inputs.split()), *written)
@@ -57,6 +57,17 @@ def lowest() -> Kernel:
     h is the high half of each of the row's hashes.
     """
     return _compile(_lowest, "uint64[] int64[] uint32[] uint32[]", "uint32[:,::1]")
+
+
+@cache
+def walk() -> Kernel:
+    """Return walk(rows, buckets, count, values, offsets, threshold, kept, partner, jaccard): the walk of `resolve`.
+
+    `rows` are visited in order. A row is compared with the kept rows of its buckets (`buckets[i]`, below `count`), each
+    a sorted set values[offsets[row]:offsets[row + 1]].
+    """
+    inputs = "int64[] int64[][] int64 uint64[] int64[] float64"
+    return _compile(_walk, inputs, "boolean[::1] int64[::1] float32[::1]")
 
 
 def _fold(  # type: ignore[no-untyped-def]
@@ -131,3 +142,51 @@ def _lowest(hashes, offsets, factors, terms, out):  # type: ignore[no-untyped-de
                 ab = min(np.uint32(f * a + t), np.uint32(f * b + t))
                 cd = min(np.uint32(f * c + t), np.uint32(f * d + t))
                 out[row, k] = min(out[row, k], min(ab, cd))
+
+
+def _walk(rows, buckets, count, values, offsets, threshold, kept, partner, jaccard):  # type: ignore[no-untyped-def]
+    width = buckets.shape[1]
+    head = np.full(count, -1, np.int64)  # of each bucket's list of kept rows, as index * width + place
+    tail = np.full(count, -1, np.int64)
+    following = np.full(buckets.size, -1, np.int64)
+    compared_with = np.full(rows.size, -1, np.int64)
+    for i in range(rows.size):
+        row = rows[i]
+        start, stop = offsets[row], offsets[row + 1]
+        best = rows.size
+        for place in range(width):
+            link = head[buckets[i, place]]
+            while link >= 0:
+                other = link // width
+                if other >= best:
+                    break
+                link = following[link]
+                if compared_with[other] == i:
+                    continue
+                compared_with[other] = i
+                first, last = offsets[rows[other]], offsets[rows[other] + 1]
+                small, large = min(stop - start, last - first), max(stop - start, last - first)
+                if small == 0 or small / large < threshold:
+                    continue
+                x, y, common = start, first, 0
+                while x < stop and y < last:
+                    left, right = values[x], values[y]
+                    x += left <= right
+                    y += right <= left
+                    common += left == right
+                similarity = common / (small + large - common)
+                if similarity >= threshold:
+                    best = other
+                    jaccard[row] = similarity
+                    break
+        if best < rows.size:
+            partner[row] = rows[best]
+            continue
+        kept[row] = True
+        for place in range(width):
+            bucket, link = buckets[i, place], i * width + place
+            if tail[bucket] < 0:
+                head[bucket] = link
+            else:
+                following[tail[bucket]] = link
+            tail[bucket] = link

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from pairmill.curate import codepoints
+from pairmill.curate.heuristics.scripts import script_of
 
 
 @dataclass(frozen=True)
@@ -57,9 +58,43 @@ class Side:
         return self.classes == codepoints.MARK
 
     @cached_property
+    def scripts(self) -> np.ndarray:
+        """Script number of each code point (`scripts.NUMBER`; 0: none, or shared): uint8 (characters,)."""
+        return script_of()[self.flat]
+
+    @cached_property
     def solid(self) -> np.ndarray:
         """Characters per row that are not white space: int64 (n,)."""
         return self.lengths - self.sums(self.classes == codepoints.SPACE)
+
+    @cached_property
+    def words(self) -> tuple[np.ndarray, np.ndarray]:
+        """Words are stretches without white space. Where they start in `flat`, and the rows' offsets in these (n + 1)."""
+        starts = self.classes != codepoints.SPACE
+        starts[1:] &= self.classes[:-1] == codepoints.SPACE
+        row_starts = self.offsets[:-1][self.lengths > 0]
+        starts[row_starts] = self.classes[row_starts] != codepoints.SPACE
+        first = np.flatnonzero(starts)
+        return first, np.searchsorted(first, self.offsets)
+
+    def find(self, needle: str) -> np.ndarray:
+        """Where `needle` starts in `flat`, inside one row: int64."""
+        at = np.flatnonzero(self.flat == ord(needle[0]))
+        for step, character in enumerate(needle[1:], start=1):
+            at = at[at + step < len(self.flat)]
+            at = at[self.flat[at + step] == ord(character)]
+        return at if len(needle) == 1 else at[self.row(at) == self.row(at + len(needle) - 1)]
+
+    def row(self, at: np.ndarray) -> np.ndarray:
+        """The rows of positions in `flat`."""
+        return np.searchsorted(self.offsets, at, "right") - 1
+
+    def holding(self, *needles: str) -> np.ndarray:
+        """Rows that hold one of the strings: bool (n,)."""
+        found = np.zeros(len(self), bool)
+        for needle in needles:
+            found[self.row(self.find(needle))] = True
+        return found
 
     def sums(self, values: np.ndarray) -> np.ndarray:
         """Sum a bool, integer or float array (characters,) over each row: int64 or float64 (n,)."""

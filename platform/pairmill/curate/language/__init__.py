@@ -6,9 +6,15 @@ A new engine is one module with `load() -> Engine` and one line in `ENGINES`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-from pairmill.curate.language import fasttext, langdetect
+import numpy as np
+import pyarrow as pa
+
+from pairmill.curate.language import contradiction, fasttext, langdetect
+from pairmill.curate.language.decide import Policy, assign
 from pairmill.curate.language.engine import Engine
+from pairmill.spec.curate import LanguageIdentification
 
 ENGINES: dict[str, Callable[[], Engine]] = {"fasttext": fasttext.load, "langdetect": langdetect.load}
 
@@ -20,4 +26,31 @@ def load(engine: str) -> Engine:
     return ENGINES[engine]()
 
 
-__all__ = ["ENGINES", "Engine", "load"]
+def identity(engine: str) -> dict[str, Any]:
+    """Everything that decides what the engine answers and what is made of it; loads no model."""
+    chosen = load(engine)
+    return {
+        "engine": chosen.name, "version": chosen.version, "checksum": chosen.checksum, "score": contradiction.VERSION
+    }  # fmt: skip
+
+
+def judge(
+    texts: pa.Array, declared: pa.Array, policy: Policy, options: LanguageIdentification
+) -> tuple[pa.Array, np.ndarray, pa.Array, np.ndarray]:
+    """Identify one side of a batch and weigh the answer against what is declared.
+
+    Returns, per row: the identified language (null: unknown), its confidence (float32), the final language of the
+    side, and the score of the rule `language` (float32; NaN where it does not apply: nothing is declared, or the
+    policy is not `require`).
+    """
+    engine = load(options.engine)
+    found, confidence = engine.identify(texts)
+    final = assign(declared, found, confidence, policy, options.min_confidence)
+    if policy == "require":
+        score = contradiction.score(texts, declared, found, confidence, engine.labels)
+    else:
+        score = np.full(len(texts), np.nan, np.float32)
+    return found, confidence, final, score
+
+
+__all__ = ["ENGINES", "Engine", "assign", "identity", "judge", "load"]

@@ -2,7 +2,7 @@
 
 Only the file of that wheel is used (licence CC BY-SA 3.0: depended on, never copied). The runtime is `fasttext-predict`;
 `fasttext-community` installs the same module names, so what is called here, `model.f.predict`, is what both have.
-It answers for one line: line breaks become spaces. It always answers something: see `score` for what is made of it.
+It answers for one line: line breaks become spaces. It always answers something: `contradiction` says what is made of it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pairmill.curate.language.engine import answers, with_letters
 from pairmill.errors import PairmillError
 
 #: Labels that are Wikipedia's names of languages, not BCP-47 codes.
-_LABELS = {"als": "gsw", "bh": "bho", "eml": "egl", "no": "no", "nah": "nah"}
+_LABELS = {"als": "gsw", "bh": "bho", "eml": "egl"}
 _PREFIX = "__label__"
 
 

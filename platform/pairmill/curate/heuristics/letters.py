@@ -1,0 +1,14 @@
+"""Letters and combining marks / characters that are not white space; 1 where there are none of these.
+
+Low for tables, number columns, code and decoration. Source: OpusFilter AlphabetRatioFilter.
+"""
+
+import numpy as np
+
+from pairmill.curate.heuristics.side import Side, share
+
+VERSION = 1
+
+
+def score(side: Side) -> np.ndarray:
+    return share(side.sums(side.letters) + side.sums(side.marks), side.solid, empty=1)

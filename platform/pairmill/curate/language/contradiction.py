@@ -1,0 +1,75 @@
+"""The score of the rule `language`: confidence that a text is in another language than declared.
+
+    score = confidence x closeness x length     where the identified language contradicts the declared one, else 0
+
+`same_language` says what contradicts (members of a macro-language do not), and an engine that does not know the
+declared language cannot contradict it. The two factors keep clean rows, because lid.176 is over-confident on short
+text and between relatives; against `max: 0.5` they mean:
+
+    length     min(1, 0.5 + 0.5 n / 40) for n letters: 5 letters need a confidence of 0.89, 20 of 0.67, 40 of 0.5.
+    closeness  0.55 within a family of languages that look alike (nb/da, gl/pt, af/nl, bg/mk, zh/ja), else 1:
+               relatives need a confidence of 0.91.
+
+Measured with lid.176: clean rows wrongly contradicted 5.2 -> 0.45 % (Tatoeba, 42 languages; nb 51 -> 1.7, gl 44 -> 0.5,
+af 23 -> 4.2, sw 10.8 -> 3.3), 3.0 -> 0.4 % (Bible), 2.6 -> 0.5 % (software help); of sides replaced by another language
+91.2 % are found instead of 93.2 %. Without the families 0.5 % would cost another 5 points.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pairmill.curate import codepoints
+from pairmill.curate.language.codes import group, known, same_language
+from pairmill.curate.language.decide import canonical_column, pairwise
+from pairmill.curate.language.engine import CUT
+
+VERSION = 1
+SURE_LETTERS = 40
+RELATIVES = 0.55
+_FAMILIES = [
+    frozenset(codes.split())
+    for codes in (
+        "no nb nn da sv is fo",
+        "gl pt es ast an mwl ext oc ca it co sc scn nap lmo vec pms fr wa rm ro la egl frp lij fur ia io ie eo",
+        "af nl li fy vls nds lb de gsw zea frr stq",
+        "en sco",
+        "bg mk sr ru uk be rue hr bs sl cs sk pl hsb dsb szl csb",
+        "et fi vro vep krl olo",
+        "hi mr ne bho mai mag sa gom dty new",
+        "tr az azb azj tk crh gag tt ba kk ky uz ug",
+        "zh ja yue wuu lzh gan hsn",
+        "ar fa ur mzn ps pnb sd ckb",
+        "ceb fil war ilo bcl pam id ms jv su min",
+    )
+]
+
+
+def score(
+    texts: pa.Array, declared: pa.Array, identified: pa.Array, confidence: np.ndarray, labels: frozenset[str]
+) -> np.ndarray:
+    """Score each text, float32 (n,); NaN where nothing is declared. `labels`: what the engine can answer."""
+    declared = canonical_column(declared)
+    against = pairwise(lambda said, found: known(said, labels) and not same_language(said, found), declared, identified)
+    near = pairwise(relatives, declared, identified)
+    length = np.minimum(1, 0.5 + 0.5 * _letters(texts) / SURE_LETTERS)
+    result = np.where(against, confidence * length * np.where(near, RELATIVES, 1), 0).astype(np.float32)
+    result[declared.is_null().to_numpy(zero_copy_only=False)] = np.nan
+    return result
+
+
+@cache
+def relatives(one: str, other: str) -> bool:
+    """Whether the languages are in one family of the table above."""
+    return any(group(one) & family and group(other) & family for family in _FAMILIES)
+
+
+def _letters(texts: pa.Array) -> np.ndarray:
+    flat, offsets = codepoints.decode(pc.utf8_slice_codeunits(pc.fill_null(texts, ""), 0, CUT))
+    letters = np.zeros(len(flat) + 1, np.int64)
+    np.cumsum(codepoints.classes()[flat] == codepoints.LETTER, out=letters[1:])
+    return np.diff(letters[offsets])

@@ -1,0 +1,131 @@
+"""Values of some records as a table with the schema PARSED, and the records whose values are not what they must be.
+
+Whole columns are converted at once; only where Arrow refuses one are its values looked at one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from pairmill.pairs.batch import Batch, Quarantined
+from pairmill.pairs.schema import PARSED
+from pairmill.pairs.sources.languages import declared_language
+from pairmill.spec.curate import Columns, Langs
+
+OPTIONAL = ("negatives", "anchor_lang", "positive_lang", "score", "label")
+
+
+class WrongValue(ValueError):
+    """A value is not of the column's type."""
+
+
+def used(columns: Columns) -> dict[str, str]:
+    """Schema column -> the input's name for it, where it has one."""
+    named = {name: getattr(columns, name) for name in ("anchor", "positive", *OPTIONAL)}
+    return {name: value for name, value in named.items() if value is not None}
+
+
+def _number(value: Any) -> float | None:
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise WrongValue(f"{type(value).__name__} instead of a number")
+    try:
+        return float(value)
+    except (ValueError, OverflowError) as error:
+        raise WrongValue(str(error)) from error
+
+
+def _label(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return str(value)
+    raise WrongValue(f"{type(value).__name__} instead of a label")
+
+
+def _texts(value: Any) -> list[str] | None:
+    if value is None:
+        return None
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise WrongValue(f"{type(value).__name__} instead of a list of strings")
+    return texts
+
+
+def _language(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    raise WrongValue(f"{type(value).__name__} instead of a language code")
+
+
+def _text(value: Any) -> str:
+    if value is None or isinstance(value, str):
+        return value or ""
+    raise WrongValue(f"{type(value).__name__} instead of a string")
+
+
+_CONVERT: dict[str, Callable[[Any], Any]] = {
+    "anchor": _text, "positive": _text, "negatives": _texts, "score": _number, "label": _label,
+    "anchor_lang": _language, "positive_lang": _language,
+}  # fmt: skip
+
+
+def _array(column: str, values: list[Any]) -> pa.Array:
+    if column not in ("anchor", "positive"):
+        convert = _CONVERT[column]
+        values = [convert(value) for value in values]
+    array = pa.array(values, PARSED.field(column).type)
+    return array.fill_null("") if column in ("anchor", "positive") and array.null_count else array
+
+
+def wrong_values(values: dict[str, list[Any]], names: dict[str, str]) -> dict[int, str]:
+    """Index -> what is wrong with it, for the records that have a value which `arrays` refuses."""
+    found: dict[int, str] = {}
+    for column, items in values.items():
+        for index, value in enumerate(items):
+            try:
+                _CONVERT[column](value)
+            except WrongValue as error:
+                found.setdefault(index, f"{names[column]}: {error}")
+    return found
+
+
+def arrays(values: dict[str, list[Any]]) -> dict[str, pa.Array]:
+    """Python values as Arrow arrays of the schema's types. Raises WrongValue or ArrowTypeError at a value of another type."""
+    return {column: _array(column, items) for column, items in values.items()}
+
+
+def language_column(declared: str | None, own: pa.Array | None, length: int) -> pa.Array:
+    """The rows' own codes where they have one (null where it is no language), else the input's declared one."""
+    if own is None:
+        return pa.repeat(pa.scalar(declared, pa.string()), length)
+    codes = own.cast(pa.string()).dictionary_encode()
+    meaning = [declared if not code.strip() else declared_language(code) for code in codes.dictionary.to_pylist()]
+    indices = codes.indices.fill_null(len(meaning))
+    return pa.array([*meaning, declared], pa.string()).take(indices)
+
+
+def table(columns: dict[str, pa.Array], langs: Langs, origin_file: str, rows: Any) -> pa.Table:
+    """A table with the schema PARSED. `rows`: the origin_row of each row, an array, a list or a range."""
+    length = len(columns["anchor"])
+    every: dict[str, pa.Array] = dict(columns)
+    every["anchor_lang"] = language_column(langs.anchor, columns.get("anchor_lang"), length)
+    every["positive_lang"] = language_column(langs.positive, columns.get("positive_lang"), length)
+    every["origin_file"] = pa.repeat(pa.scalar(origin_file, pa.string()), length)
+    if isinstance(rows, range):
+        rows = np.arange(rows.start, rows.stop, rows.step, dtype=np.int64)
+    every["origin_row"] = pa.array(rows, pa.int64())
+    return pa.table([every[f.name] if f.name in every else pa.nulls(length, f.type) for f in PARSED], PARSED)
+
+
+def only_quarantine(entries: Iterable[Quarantined]) -> Batch:
+    """A batch of unreadable records."""
+    listed = list(entries)
+    return Batch(PARSED.empty_table(), len(listed), quarantine=listed)

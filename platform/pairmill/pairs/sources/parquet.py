@@ -1,0 +1,255 @@
+"""Parquet: read by row groups, with only the columns that are used.
+
+1. `find` reads the footers: a missing column or one of another type is an error before anything starts.
+2. Row groups are grouped to pieces by the uncompressed size of the columns that are used.
+3. Rows are streamed within a row group. A string that is not UTF-8 (Parquet does not check) makes its row unreadable.
+4. Where a page cannot be read, the row group's rows before it are kept; the rest is one quarantine entry that says
+   how many rows it stands for. A file without a readable footer is one entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import accumulate
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pyarrow.types as pt
+
+from pairmill import objects
+from pairmill.errors import SourceError
+from pairmill.pairs.batch import Batch, Quarantined
+from pairmill.pairs.schema import PARSED
+from pairmill.pairs.sources import columns, linefiles
+from pairmill.pairs.sources.base import BATCH_ROWS, Piece, SourceFile, whole
+from pairmill.pairs.sources.globs import expand
+from pairmill.pairs.sources.remotefile import RemoteFile
+from pairmill.pairs.sources.stat import stat
+from pairmill.spec.curate import ParquetInput
+
+_BUFFER = 1 << 20
+_TEXTUAL = ("anchor", "positive", "anchor_lang", "positive_lang")
+
+
+def find(spec: ParquetInput) -> list[SourceFile]:
+    place = linefiles.where(spec)
+    found = []
+    for match in expand(spec.path, place):
+        text_size = match.stat.size
+        with _opened(match.uri, place) as file:
+            if file is not None:
+                _check_columns(spec, match.uri, file.schema_arrow)
+                text_size = sum(_group_sizes(spec, file.metadata))
+        found.append(SourceFile((match.uri,), match.stat.fingerprint, match.stat.size, text_size))
+    return found
+
+
+def split(spec: ParquetInput, file: SourceFile, shard_size: int) -> list[Piece]:
+    if file.text_size <= shard_size:
+        return [whole(file)]
+    with _opened(file.uris[0], linefiles.where(spec)) as opened:
+        if opened is None:
+            return [whole(file)]
+        sizes = _group_sizes(spec, opened.metadata)
+        rows = [opened.metadata.row_group(index).num_rows for index in range(len(sizes))]
+    first_rows = list(accumulate(rows, initial=0))
+    starts, held = [0], 0
+    for index, size in enumerate(sizes):
+        if held and held + size > shard_size:
+            starts.append(index)
+            held = 0
+        held += size
+    return [
+        Piece(file.uris, file.fingerprint, start, stop, first_row=first_rows[start], text_size=sum(sizes[start:stop]))
+        for start, stop in zip(starts, [*starts[1:], len(sizes)], strict=True)
+    ]
+
+
+def resumable(spec: ParquetInput, piece: Piece) -> bool:
+    return False
+
+
+def read(spec: ParquetInput, piece: Piece, batch_rows: int = BATCH_ROWS) -> Iterator[Batch]:
+    place = linefiles.check(spec, piece)
+    uri = piece.uris[0]
+    with _opened(uri, place) as file:
+        if file is None:
+            yield columns.only_quarantine([_bad_file(uri, place)])
+            return
+        _check_columns(spec, uri, file.schema_arrow)
+        row = piece.first_row
+        stop = file.num_row_groups if piece.stop is None else piece.stop
+        for group in range(piece.start, stop):
+            yield from _group(spec, file, group, uri, row, batch_rows)
+            row += file.metadata.row_group(group).num_rows
+
+
+def _group(spec: ParquetInput, file: pq.ParquetFile, group: int, uri: str, row: int, batch_rows: int) -> Iterator[Batch]:
+    names = columns.used(spec.columns)
+    rows = file.metadata.row_group(group).num_rows
+    done = 0
+    try:
+        batches = file.iter_batches(batch_rows, [group], list(dict.fromkeys(names.values())), use_threads=False)
+        for batch in batches:
+            yield _batch(spec, batch, names, uri, row + done)
+            done += len(batch)
+    except (OSError, pa.ArrowException) as error:
+        detail = f"row group {group}: rows {row + done} to {row + rows - 1} ({rows - done} rows) cannot be read: {error}"
+        yield columns.only_quarantine([Quarantined("corrupt", uri, row + done, None, detail, uri.encode())])
+
+
+def _batch(spec: ParquetInput, batch: pa.RecordBatch, names: dict[str, str], uri: str, row: int) -> Batch:
+    raw = {column: _column(batch, name) for column, name in names.items()}
+    wrong: dict[int, str] = {}
+    made: dict[str, pa.Array] = {}
+    try:
+        made = {column: _converted(column, values) for column, values in raw.items()}
+    except pa.ArrowInvalid:
+        for column, name in names.items():
+            _find_wrong(column, name, raw[column], wrong)
+        keep = pa.array([index for index in range(len(batch)) if index not in wrong], pa.int64())
+        made = {column: _converted(column, values.take(keep)) for column, values in raw.items()}
+    rows = [row + index for index in range(len(batch)) if index not in wrong] if wrong else range(row, row + len(batch))
+    entries = [
+        Quarantined("invalid_utf8", uri, row + index, None, detail, _bytes(raw, index))
+        for index, detail in sorted(wrong.items())
+    ]
+    return Batch(columns.table(made, spec.langs, uri, rows), len(batch), quarantine=entries)
+
+
+def _find_wrong(column: str, name: str, values: pa.Array, wrong: dict[int, str]) -> None:
+    for index in range(len(values)):
+        try:
+            _converted(column, values.slice(index, 1))
+        except pa.ArrowInvalid as error:
+            wrong.setdefault(index, f"{name}: {error}")
+
+
+def _bytes(raw: dict[str, pa.Array], index: int) -> bytes:
+    """The bytes of a row's two sides."""
+    sides = [raw[column].slice(index, 1).cast(pa.large_binary())[0].as_py() or b"" for column in ("anchor", "positive")]
+    return b"\n".join(sides)
+
+
+def _column(batch: pa.RecordBatch, name: str) -> pa.Array:
+    """A column, or a field inside a struct by its dotted name; dictionaries as their values."""
+    first, *path = [name] if name in batch.schema.names else name.split(".")
+    values = batch.column(first)
+    for key in path:
+        values = pc.struct_field(values, key)
+    if pt.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    return values
+
+
+def _converted(column: str, values: pa.Array) -> pa.Array:
+    """Values as the schema's type. Raises ArrowInvalid where a string is not UTF-8."""
+    kind = PARSED.field(column).type
+    if column in _TEXTUAL:
+        texts = _checked(values, kind)
+        return texts.fill_null("") if column in ("anchor", "positive") and texts.null_count else texts
+    if column == "negatives":
+        return _negatives(values)
+    if column == "label" and not _is_text(values.type):
+        return values.cast(kind)
+    return _checked(values, kind) if column == "label" else values.cast(kind, safe=False)
+
+
+def _checked(values: pa.Array, kind: pa.DataType) -> pa.Array:
+    if pt.is_null(values.type):
+        return values.cast(kind)
+    return values.cast(pa.large_binary()).cast(pa.large_string()).cast(kind)
+
+
+def _negatives(values: pa.Array) -> pa.Array:
+    kind = PARSED.field("negatives").type
+    if pt.is_null(values.type):
+        return values.cast(kind)
+    if _is_text(values.type):
+        texts = _checked(values, pa.large_string())
+        return pa.array([None if text is None else [text] for text in texts.to_pylist()], kind)
+    values = values.cast(pa.list_(values.type.value_type))
+    texts = _checked(values.values, pa.large_string())
+    offsets = values.offsets
+    if values.null_count:
+        return pa.array([None if item is None else [t for t in item if t is not None] for item in values.to_pylist()], kind)
+    return pa.ListArray.from_arrays(offsets, texts.fill_null(""))
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    if pt.is_dictionary(kind):
+        return _is_text(kind.value_type)
+    return (
+        pt.is_string(kind) or pt.is_large_string(kind) or pt.is_binary(kind) or pt.is_large_binary(kind)
+        or pt.is_string_view(kind) or pt.is_binary_view(kind) or pt.is_null(kind)
+    )  # fmt: skip
+
+
+def _fits(column: str, kind: pa.DataType) -> bool:
+    if column in _TEXTUAL:
+        return _is_text(kind)
+    if column == "negatives":
+        is_list = pt.is_list(kind) or pt.is_large_list(kind) or pt.is_fixed_size_list(kind)
+        return _is_text(kind) or (is_list and _is_text(kind.value_type) and not pt.is_dictionary(kind.value_type))
+    if column == "score":
+        return pt.is_floating(kind) or pt.is_integer(kind) or pt.is_decimal(kind) or pt.is_null(kind)
+    return _is_text(kind) or pt.is_integer(kind) or pt.is_boolean(kind) or pt.is_floating(kind)
+
+
+def _type(schema: pa.Schema, name: str) -> pa.DataType | None:
+    """The type of a column or of a struct's field; None where there is none."""
+    if name in schema.names:
+        return schema.field(name).type
+    first, *path = name.split(".")
+    kind = schema.field(first).type if first in schema.names else None
+    for key in path:
+        if kind is None or not pt.is_struct(kind) or kind.get_field_index(key) < 0:
+            return None
+        kind = kind.field(key).type
+    return kind
+
+
+def _check_columns(spec: ParquetInput, uri: str, schema: pa.Schema) -> None:
+    place = linefiles.where(spec)
+    types = {column: (name, _type(schema, name)) for column, name in columns.used(spec.columns).items()}
+    missing = [name for name, kind in types.values() if kind is None]
+    if missing:
+        raise linefiles.missing_columns(place, uri, missing, schema.names, "column")
+    for column, (name, kind) in types.items():
+        if not _fits(column, kind):
+            allowed = {"score": "a number", "negatives": "a list of strings or a string", "label": "a string or a number"}
+            raise SourceError(
+                f"{place}: column {name!r} of {uri} is {kind}; `columns.{column}` must be "
+                f"{allowed.get(column, 'a string')}. Name another column, or convert it."
+            )
+
+
+def _group_sizes(spec: ParquetInput, metadata: Any) -> list[int]:
+    """Uncompressed bytes of the columns that are used, per row group."""
+    names = set(columns.used(spec.columns).values())
+    paths = [metadata.schema.column(index).path for index in range(metadata.num_columns)]
+    chosen = [i for i, path in enumerate(paths) if any(path == name or path.startswith(name + ".") for name in names)]
+    groups = (metadata.row_group(index) for index in range(metadata.num_row_groups))
+    return [sum(group.column(index).total_uncompressed_size for index in chosen) for group in groups]
+
+
+@contextmanager
+def _opened(uri: str, place: str) -> Iterator[pq.ParquetFile | None]:
+    """The file; None where it has no readable footer."""
+    source = RemoteFile.open(uri, place) if objects.is_remote(uri) else open(objects.local_path(uri), "rb")
+    with source:
+        try:
+            file = pq.ParquetFile(source, buffer_size=_BUFFER, pre_buffer=False, page_checksum_verification=True)
+        except (pa.ArrowException, OSError):
+            file = None
+        yield file
+
+
+def _bad_file(uri: str, place: str) -> Quarantined:
+    size = stat(uri, place).size
+    if size == 0:
+        return Quarantined("empty_file", uri, 0, 0, "the file has no bytes", uri.encode())
+    return Quarantined("bad_parquet", uri, 0, 0, f"{size} bytes without a readable Parquet footer", uri.encode())
