@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 import services
 
 os.environ.pop("RAY_ADDRESS", None)
@@ -54,3 +55,13 @@ def shared_data() -> Path:
 def pairmill() -> Callable[..., services.Outcome]:
     """Runs the command line in a process of its own: `pairmill("validate", "jobs/quickstart.yaml").code`."""
     return services.run_pairmill
+
+
+@pytest.fixture(scope="session")
+def local_ray() -> Iterator[None]:
+    """A Ray of this process with two CPUs, which the jobs of a test share instead of starting one each."""
+    from pairmill.runs import engine
+
+    facts = engine.start("local", 2)
+    yield
+    engine.stop(facts)

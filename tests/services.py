@@ -25,6 +25,7 @@ import psutil
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED_DATA = ROOT.parent / "shared" / "data"
+Process = subprocess.Popen[bytes]
 BIN = Path(sys.executable).parent
 KEYS = {"AWS_ACCESS_KEY_ID": "pairmill", "AWS_SECRET_ACCESS_KEY": "pairmill-secret", "AWS_REGION": "us-east-1"}
 
@@ -36,19 +37,21 @@ def free_port() -> int:
 
 
 def clean_environment(**changes: str) -> dict[str, str]:
-    """This process's environment with the interpreter's folder first in PATH, and without any cluster or store named."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "AWS_", "PAIRMILL_")) and k != "PYTHONPATH"}
+    """This process's environment, the interpreter's folder first in PATH, no cluster or store named."""
+    ours = ("RAY_", "AWS_", "PAIRMILL_", "PYTHONPATH")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     path = f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}"
     return {**kept, "PATH": path, "RAY_USAGE_STATS_ENABLED": "0", "PYTHONUNBUFFERED": "1", **changes}
 
 
-def wait_for(ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Path, what: str, seconds: float = 60) -> None:
+def wait_for(ready: Callable[[], bool], process: Process, log: Path, what: str, seconds: float = 60) -> None:
     """Poll until `ready`. RuntimeError with the end of the log where the process ends or the time is up."""
     deadline = time.monotonic() + seconds
     while not ready():
         if process.poll() is not None or time.monotonic() > deadline:
             tail = log.read_text(errors="replace")[-3000:] if log.exists() else ""
-            state = f"ended with code {process.poll()}" if process.poll() is not None else f"not ready after {seconds:g} s"
+            code = process.poll()
+            state = f"not ready after {seconds:g} s" if code is None else f"ended with code {code}"
             raise RuntimeError(f"{what}: {state}. Its output ends with:\n{tail}")
         time.sleep(0.1)
 
@@ -59,7 +62,7 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def end(process: subprocess.Popen[bytes], seconds: float = 10, by_force: bool = False) -> None:
+def end(process: Process, seconds: float = 10, by_force: bool = False) -> None:
     """End a process and all that it started, by id; by force (SIGKILL at once) as a lost machine would."""
     try:
         family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
@@ -108,8 +111,7 @@ def _s3_server(command: list[str], port: int, folder: Path, what: str) -> Iterat
         )
     try:
         wait_for(lambda: listens(port), process, log, what)
-        yield S3({"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "AWS_ALLOW_HTTP": "true", "AWS_EC2_METADATA_DISABLED": "true",
-                  **KEYS})
+        yield S3({"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "AWS_ALLOW_HTTP": "true", **KEYS})
     finally:
         end(process)
 
@@ -118,7 +120,8 @@ def _s3_server(command: list[str], port: int, folder: Path, what: str) -> Iterat
 def moto_s3(folder: Path) -> Iterator[S3]:
     """moto's server: an S3 store in memory that honours conditional writes."""
     port = free_port()
-    with _s3_server([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], port, folder, "moto") as s3:
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    with _s3_server(command, port, folder, "moto") as s3:
         yield s3
 
 
@@ -146,7 +149,7 @@ class RayCluster:
     job_address: str
     gcs_address: str
     folder: Path
-    nodes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    nodes: list[Process] = field(default_factory=list)
 
     def submit(self, *entrypoint: str, working_dir: Path, env: dict[str, str], timeout: float = 300) -> Outcome:
         """`ray job submit`, waiting for the job's end. Its output holds the job's."""
@@ -156,7 +159,7 @@ class RayCluster:
         ]
         return _run(command, cwd=ROOT, env=clean_environment(), timeout=timeout)
 
-    def add_node(self, *options: str, cpus: int = 1) -> subprocess.Popen[bytes]:
+    def add_node(self, *options: str, cpus: int = 1) -> Process:
         """One more raylet; returns when its ports answer."""
         number = len(self.nodes)
         agent = free_port()
@@ -169,13 +172,18 @@ class RayCluster:
         with log.open("wb") as out:
             process = subprocess.Popen(
                 [sys.executable, "-m", "ray.scripts.scripts", "start", *options, *ours],
-                stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, cwd=self.folder, env=clean_environment(),
+                stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, cwd=self.folder,
+                env=clean_environment(),
             )
         self.nodes.append(process)
         wait_for(lambda: listens(agent), process, log, f"raylet {number}", seconds=120)
         return process
 
-    def add_worker(self, cpus: int = 1) -> subprocess.Popen[bytes]:
+    def stop(self) -> None:
+        for node in reversed(self.nodes):
+            end(node)
+
+    def add_worker(self, cpus: int = 1) -> Process:
         return self.add_node("--address", self.gcs_address, cpus=cpus)
 
 
@@ -195,7 +203,7 @@ def start_ray_cluster(workers: int = 2) -> Iterator[RayCluster]:
     cluster = RayCluster(f"http://127.0.0.1:{dashboard}", f"127.0.0.1:{gcs}", folder)
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        stack.callback(lambda: [end(node) for node in reversed(cluster.nodes)])
+        stack.callback(cluster.stop)
         head = cluster.add_node(
             "--head", "--port", str(gcs), "--dashboard-host", "127.0.0.1", "--dashboard-port", str(dashboard),
             "--ray-client-server-port", str(free_port()), "--temp-dir", str(folder), cpus=0,
@@ -221,8 +229,10 @@ class Outcome:
 
 
 def _run(command: list[str], cwd: Path, env: dict[str, str], timeout: float) -> Outcome:
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", cwd=cwd, env=env,
-                          timeout=timeout, check=False)
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", cwd=cwd, env=env,
+        timeout=timeout, check=False,
+    )
     return Outcome(done.returncode, done.stdout, done.stderr)
 
 
@@ -240,8 +250,10 @@ def run_pairmill(*arguments: str, env: dict[str, str] | None = None, cwd: Path =
     return _run(pairmill_command(*arguments), cwd, pairmill_environment(**(env or {})), timeout)
 
 
-def start_pairmill(*arguments: str, log: Path, env: dict[str, str] | None = None, cwd: Path = ROOT) -> subprocess.Popen[bytes]:
+def start_pairmill(*arguments: str, log: Path, env: dict[str, str] | None = None, cwd: Path = ROOT) -> Process:
     """The same, left running: for tests that kill it. Both outputs go to `log`; end it with `end`."""
     with log.open("wb") as out:
-        return subprocess.Popen(pairmill_command(*arguments), stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
-                                cwd=cwd, env=pairmill_environment(**(env or {})))
+        return subprocess.Popen(
+            pairmill_command(*arguments), stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, cwd=cwd,
+            env=pairmill_environment(**(env or {})),
+        )

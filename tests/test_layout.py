@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
 import services
 
 SCRIPT = """
@@ -55,5 +56,5 @@ def test_the_wheel_holds_the_package_with_its_templates_and_nothing_else(tmp_pat
     assert len(roots) == 2 and "pairmill" in roots, roots
     root = services.ROOT / "platform"
     files = (path.relative_to(root) for path in (root / "pairmill").rglob("*") if path.is_file())
-    sources = {path.as_posix() for path in files if not any(p == "__pycache__" or p.startswith(".") for p in path.parts)}
+    sources = {path.as_posix() for path in files if not any(p.startswith((".", "__pycache__")) for p in path.parts)}
     assert {name for name in names if name.startswith("pairmill/")} == sources

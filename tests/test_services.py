@@ -7,9 +7,10 @@ from pathlib import Path
 
 import obstore
 import pytest
-import services
 from obstore.exceptions import AlreadyExistsError, PreconditionError
 from obstore.store import S3Store
+
+import services
 
 
 def store(server: services.S3) -> S3Store:

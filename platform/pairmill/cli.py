@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -63,7 +64,12 @@ def run(
     from pairmill.report.text import summarise
 
     command = " ".join(["pairmill run", spec, *[f"--set {item}" for item in sets]])
-    outcome = run_curate(loaded, storage, address, fresh, command, say)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        outcome = run_curate(loaded, storage, address, fresh, command, say)
+    except KeyboardInterrupt:
+        say("stopped; the same command resumes the run")
+        raise typer.Exit(130) from None
     if outcome.already_done:
         say("this run is done already; --fresh would compute it anew")
     print(summarise(outcome.summary))
@@ -169,31 +175,23 @@ def _main(version: Annotated[bool, typer.Option("--version", callback=_version, 
 
 def main() -> None:
     """Entry point: errors meant for users are printed alone; a defect leaves its traceback in a file."""
-    sys.exit(_guarded(lambda: app(standalone_mode=False)))
+    sys.exit(guarded(app))
 
 
-def _guarded(call: Callable[[], Any]) -> int:
-    import click
-
+def guarded(call: Callable[[], Any]) -> int:
+    """Call, and turn what it raises into a message and an exit code."""
     try:
-        result = call()
-        return result if isinstance(result, int) else 0
+        call()
+    except SystemExit as exit_:
+        return exit_.code if isinstance(exit_.code, int) else int(exit_.code is not None)
     except PairmillError as error:
         say(f"error: {error}")
         return error.exit_code
-    except click.exceptions.Abort:
-        return 130
-    except click.ClickException as error:
-        error.show()
-        return 2
-    except KeyboardInterrupt:
-        say("stopped; the same command resumes the run")
-        return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except Exception as error:
         return _defect(error)
+    return 0
 
 
 def _defect(error: Exception) -> int:

@@ -162,8 +162,8 @@ def test_the_schema_describes_every_kind_and_key():
 def test_validate_imports_neither_ray_nor_torch_nor_numpy(tmp_path):
     (tmp_path / "x.yaml").write_text(BASE)
     code = (
-        "import sys; from pairmill.cli import _guarded, app\n"
-        "code = _guarded(lambda: app(['validate', sys.argv[1]], standalone_mode=False))\n"
+        "import sys; from pairmill.cli import app, guarded\n"
+        "code = guarded(lambda: app(['validate', sys.argv[1]]))\n"
         "heavy = {'ray', 'torch', 'numpy', 'pyarrow', 'pandas'} & set(sys.modules)\n"
         "assert code == 0 and not heavy, (code, heavy)"
     )

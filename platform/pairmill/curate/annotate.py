@@ -116,7 +116,7 @@ def key_text(columns: Any, key: str) -> pa.Array:
     """The text that near deduplication compares: a side, or both joined by a space."""
     if key != "pair":
         return columns[key]
-    return pc.binary_join_element_wise(columns["anchor"], columns["positive"], " ")
+    return pc.binary_join_element_wise(columns["anchor"], columns["positive"], pa.scalar(" ", pa.large_string()))
 
 
 def _exact_hash(columns: dict[str, Any], key: str) -> np.ndarray:

@@ -67,7 +67,7 @@ def _ranks(table: pa.Table) -> np.ndarray:
     if not len(table):
         return np.empty(0, np.int64)
     files = table["origin_file"].combine_chunks().dictionary_encode()
-    names = [xxhash.xxh3_64_intdigest(name or "") for name in files.dictionary.to_pylist()]
+    names = [xxhash.xxh3_64_intdigest((name or "").encode()) for name in files.dictionary.to_pylist()]
     seed = np.array(names, np.uint64)[np.asarray(files.indices)]
     mixed = (np.asarray(table["origin_row"]).astype(np.uint64) + seed) * np.uint64(0x9E3779B97F4A7C15)
     mixed ^= mixed >> np.uint64(32)

@@ -6,6 +6,7 @@ that the bars read as stairs from the records down to the kept pairs.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -13,12 +14,14 @@ from typing import Literal
 from pairmill.pairs.ledger import Counts
 from pairmill.report.show import share
 
+Kind = Literal["in", "pairs", "kept", "no-pair", "unreadable", "rejected"]
+
 
 @dataclass(frozen=True)
 class Step:
     """One bar. `left` and `width` are percent of the scale; `reason` is set for a rejection."""
 
-    kind: Literal["in", "pairs", "kept", "no-pair", "unreadable", "rejected"]
+    kind: Kind
     label: str
     count: int
     share: str
@@ -59,14 +62,15 @@ def steps(total: Counts, rules: Sequence[str]) -> list[Step]:
     scale = max(total.records_in, pairs, 1)
     found: list[Step] = []
 
-    def bar(kind: str, label: str, count: int, of: int, after: int | None = None, reason: str | None = None) -> None:
-        left = 100 * max(after or 0, 0) / scale
+    def bar(kind: Kind, label: str, count: int, of: int, after: int = 0, reason: str | None = None) -> None:
+        left = 100 * max(after, 0) / scale
         width = min(100 * count / scale, 100 - left)
-        found.append(Step(kind, label, count, share(count, of) if of else "", left, width, reason))  # type: ignore[arg-type]
+        found.append(Step(kind, label, count, share(count, of) if of else "", left, width, reason))
 
     bar("in", "Records in", total.records_in, 0)
     left = total.records_in
-    for kind, losses in (("no-pair", total.no_pair), ("unreadable", total.quarantine)):
+    apart: list[tuple[Kind, Counter[str]]] = [("no-pair", total.no_pair), ("unreadable", total.quarantine)]
+    for kind, losses in apart:
         for name, count in sorted(losses.items(), key=lambda item: (-item[1], item[0])):
             if count:
                 left -= count

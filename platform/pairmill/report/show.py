@@ -2,9 +2,9 @@
 
 Text comes from the outside world, and some of its characters act on what stands around them: direction overrides
 reorder a line, control characters drive terminals, zero-width characters hide, lone surrogates cannot be encoded.
-Each is written out instead, as a control picture (U+0000 as U+2400) or as its code point, `[U+202E]`. The two joiners
-U+200C and U+200D stay, because Persian and the Indic scripts need them to be spelled right. Of piled-up accents, which
-paint over the lines around them, the first four stay and the others are counted.
+Each is written out instead as its code point, `[U+202E]`. The two joiners U+200C and U+200D stay, because Persian and
+the Indic scripts need them to be spelled right. Of piled-up accents, which paint over the lines around them, the first
+four stay and the others are counted.
 """
 
 from __future__ import annotations
@@ -30,17 +30,10 @@ _IN_TEXT = re.compile(f"[{_HIDDEN}]+|\n|{_PILE}")
 NAME_CHARACTERS = 300
 
 
-def _written_out(character: str) -> str:
-    code = ord(character)
-    if code < 0x20:
-        return chr(0x2400 + code)
-    return "\u2421" if code == 0x7F else f"[U+{code:04X}]"
-
-
 def _write_out_all(match: re.Match[str]) -> str:
     if _ANY_MARK.match(match.group()):
         return f"[{len(match.group())} marks]"
-    return "".join(map(_written_out, match.group()))
+    return "".join(f"[U+{ord(character):04X}]" for character in match.group())
 
 
 def one_line(text: str, limit: int = NAME_CHARACTERS) -> str:

@@ -106,7 +106,8 @@ def language_rows(languages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "rows": [language_pair(item) for item in ranked[:PAIRS_SHOWN]],
         "pairs": len(ranked),
         "others": {"pairs": len(others), "rows": rows, "kept": kept, "share": share(kept, rows), "width": width}
-        if others else None,
+        if others
+        else None,
     }
 
 

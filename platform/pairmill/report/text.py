@@ -13,7 +13,7 @@ REASONS_NAMED = 4
 
 def report_uri(run: Mapping[str, Any]) -> str:
     """`<storage>/runs/<id>/report.html`."""
-    return f"{str(run.get('storage') or '.').rstrip('/')}/runs/{run.get('id')}/report.html"
+    return f"{str(run.get('storage') or '.').rstrip('/')}/runs/{run.get('id') or 'unknown'}/report.html"
 
 
 def largest(counts: Mapping[str, int], named: int = REASONS_NAMED) -> str:
@@ -31,15 +31,19 @@ def summarise(summary: Mapping[str, Any]) -> str:
     total = Counts.from_json((summary.get("ledger") or {}).get("total") or {})
     rejected, unreadable = total.rejected.total(), total.quarantine.total()
     table = [
-        ("rows in", whole(total.rows_in), f"from {whole(total.records_in)} records"
-         + (f", {whole(total.no_pair.total())} without a pair" if total.no_pair.total() else "")),
+        (
+            "rows in",
+            whole(total.rows_in),
+            f"from {whole(total.records_in)} records"
+            + (f", {whole(total.no_pair.total())} without a pair" if total.no_pair.total() else ""),
+        ),
         ("kept", whole(total.kept), share(total.kept, total.rows_in)),
         ("rejected", whole(rejected), largest(total.rejected)),
         ("quarantine", whole(unreadable), largest(total.quarantine)),
     ]
     wide = max(len(count) for _, count, _ in table)
     took = "" if run.get("seconds") is None else f" in {duration(run['seconds'])}"
-    head = f"{one_line(str(run.get('id')))}  {fact(run.get('state'))}{took}"
+    head = f"{one_line(str(run.get('id') or 'unknown'))}  {fact(run.get('state') or 'unknown')}{took}"
     body = [f"  {name:<12}{count:>{wide}}  {note}".rstrip() for name, count, note in table]
     broken = [
         f"  {'expected':<12}{fact(item.get('what'))}: found {value(item.get('found'))}, "

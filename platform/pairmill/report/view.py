@@ -35,9 +35,17 @@ SPEC_CHARACTERS = 200_000
 QUARANTINE_SHOWN, QUARANTINE_CHARACTERS = 100, 300
 _LANGUAGE_TAG = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 CONTENTS = [
-    ("summary", "Summary"), ("funnel", "Funnel"), ("inputs", "Inputs"), ("reasons", "Reasons by input"),
-    ("rules", "Rules"), ("languages", "Languages"), ("identified", "Declared and identified"),
-    ("cleaning", "Cleaning"), ("samples", "Samples"), ("quarantine", "Quarantine"), ("run", "Run"),
+    ("summary", "Summary"),
+    ("funnel", "Funnel"),
+    ("inputs", "Inputs"),
+    ("reasons", "Reasons by input"),
+    ("rules", "Rules"),
+    ("languages", "Languages"),
+    ("identified", "Declared and identified"),
+    ("cleaning", "Cleaning"),
+    ("samples", "Samples"),
+    ("quarantine", "Quarantine"),
+    ("run", "Run"),
     ("again", "Run it again"),
 ]
 STATES = {"done": "good", "failed": "bad", "stopped": "warn", "running": "warn"}
@@ -54,7 +62,7 @@ def prepare(summary: Mapping[str, Any], characters: int, samples: int) -> dict[s
     groups = sample_groups(summary.get("samples") or {}, total, characters, samples)
     return {
         "contents": CONTENTS,
-        "run": {"error": None, "name": None, "id": "unknown", **run},
+        "run": {"id": run.get("id") or "unknown", "name": run.get("name"), "error": run.get("error")},
         "state": str(run.get("state") or "unknown"),
         "state_kind": STATES.get(str(run.get("state")), "warn"),
         "took": None if run.get("seconds") is None else show.duration(run["seconds"]),
@@ -93,8 +101,8 @@ def sentences(total: Counts, inputs: int) -> list[str]:
         return ["No ledger: the run ended before anything was counted, or its inputs hold no record."]
     pairs = total.rows_in - total.quarantine.total()
     told = [
-        f"{show.plural(total.records_in, 'record')} from {show.plural(inputs, 'input')} gave {show.plural(pairs, 'pair')}, "
-        f"of which {show.whole(total.kept)} ({show.share(total.kept, total.rows_in)}) were kept."
+        f"{show.plural(total.records_in, 'record')} from {show.plural(inputs, 'input')} gave "
+        f"{show.plural(pairs, 'pair')}, of which {show.whole(total.kept)} ({show.share(total.kept, total.rows_in)}) were kept."
     ]
     top = [(show.one_line(name, 60), count) for name, count in total.rejected.most_common(3) if count]
     if top:
@@ -115,23 +123,31 @@ def sentences(total: Counts, inputs: int) -> list[str]:
 
 def figures(total: Counts) -> list[tuple[str, str, str]]:
     """The four key numbers: (kind, number, what it counts)."""
-    rejected = total.rejected.total()
-    return [
-        ("in", show.whole(total.rows_in), "rows in"),
-        ("kept", show.whole(total.kept), f"kept, {show.share(total.kept, total.rows_in)} of rows in"),
-        ("rejected", show.whole(rejected), f"rejected, {show.share(rejected, total.rows_in)} of rows in"),
-        ("unreadable", show.whole(total.quarantine.total()), "in quarantine"),
+    counts = [
+        ("kept", total.kept, "kept"),
+        ("rejected", total.rejected.total(), "rejected"),
+        ("unreadable", total.quarantine.total(), "in quarantine"),
+    ]
+    return [("in", show.whole(total.rows_in), "rows in")] + [
+        (kind, show.whole(count), f"{what}, {show.share(count, total.rows_in)} of rows in" if count else what)
+        for kind, count, what in counts
     ]
 
 
 def facts(run: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The run's record as (name, value), versions and resources one line each."""
-    told = [("run id", show.fact(run.get("id"))), ("state", show.fact(run.get("state"))),
-            ("started", show.moment(run.get("started"))), ("finished", show.moment(run.get("finished"))),
-            ("took", show.duration(run.get("seconds"))), ("storage", show.fact(run.get("storage"))),
-            ("report", show.one_line(report_uri(run)))]
+    told = [
+        ("run id", show.fact(run.get("id"))),
+        ("state", show.fact(run.get("state"))),
+        ("started", show.moment(run.get("started"))),
+        ("finished", show.moment(run.get("finished"))),
+        ("took", show.duration(run.get("seconds"))),
+        ("storage", show.fact(run.get("storage"))),
+        ("report", report_uri(run)),
+    ]
     for group in ("versions", "resources"):
-        told += [(f"{group}: {name}", show.fact(thing)) for name, thing in (run.get(group) or {}).items()]
+        for name, thing in (run.get(group) or {}).items():
+            told.append((f"{group}: {name}", show.size(thing) if name.endswith("bytes") else show.fact(thing)))
     return told
 
 
@@ -150,12 +166,13 @@ def sample_groups(
 
 def sample(row: Mapping[str, Any], characters: int) -> dict[str, Any]:
     """A sample row for the template: its texts as bounded markup, with their full lengths."""
+    duplicate = row.get("duplicate_text")
     failed = [str(name) for name in row.get("failed") or [] if name != row.get("reason")]
     place = row.get("origin_row")
     return {
         "anchor": text(row.get("anchor"), row.get("anchor_lang"), characters),
         "positive": text(row.get("positive"), row.get("positive_lang"), characters),
-        "duplicate": text(row.get("duplicate_text"), None, characters) if row.get("duplicate_text") is not None else None,
+        "duplicate": None if duplicate is None else text(duplicate, None, characters),
         "duplicate_of": None if row.get("duplicate_of") is None else show.digits(row["duplicate_of"]),
         "compared": show.compared(row.get("value"), row.get("threshold")),
         "failed": ", ".join(failed),

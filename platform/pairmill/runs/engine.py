@@ -38,7 +38,6 @@ def start(address: str | None, cpus: int | None) -> dict[str, Any]:
     import ray
 
     address = address or os.environ.get("RAY_ADDRESS") or "local"
-    os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
     for name in ("RAYON_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ARROW_NUM_THREADS"):
         os.environ.setdefault(name, "1")
     ours = not ray.is_initialized()
@@ -48,6 +47,8 @@ def start(address: str | None, cpus: int | None) -> dict[str, Any]:
             ray.init(address="local", num_cpus=cpus, include_dashboard=False, object_store_memory=256_000_000, **quiet)
         else:
             ray.init(address=address, **quiet)
+    import ray.data  # configures its loggers when first imported
+
     for name in ("ray", "ray.data", "ray.util"):
         logging.getLogger(name).setLevel(logging.ERROR)
     resources = ray.cluster_resources()

@@ -77,7 +77,7 @@ def _in_rows(first: np.ndarray, length: np.ndarray, period: int, offsets: np.nda
     end = np.minimum(np.repeat(first + length, parts), offsets[row + 1])
     fits = end - begin >= 2 * period
     total = np.zeros(len(offsets) - 1, np.int64)
-    np.add.at(total, row[fits], (ends[end] - ends[begin])[fits])
+    np.add.at(total, row[fits], ends[end[fits]] - ends[begin[fits]])
     return total
 
 

@@ -18,6 +18,9 @@ from pairmill.pairs.sources import csv, gettext, jsonl, moses, parquet
 from pairmill.pairs.sources.base import BATCH_ROWS, Piece, SourceFile
 from pairmill.pairs.sources.languages import locale_to_language
 
+#: Raise it when the same bytes may give other pairs.
+VERSION = 1
+
 FORMATS: dict[str, Any] = {
     "csv": csv,
     "gettext": gettext,

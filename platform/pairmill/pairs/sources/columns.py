@@ -98,7 +98,7 @@ def wrong_values(values: dict[str, list[Any]], names: dict[str, str]) -> dict[in
 
 
 def arrays(values: dict[str, list[Any]]) -> dict[str, pa.Array]:
-    """Python values as Arrow arrays of the schema's types. Raises WrongValue or ArrowTypeError at a value of another type."""
+    """Python values as Arrow arrays of the schema's types. Raises WrongValue or ArrowTypeError at another type."""
     return {column: _array(column, items) for column, items in values.items()}
 
 

@@ -87,19 +87,23 @@ def _one_line(spec: CsvInput) -> bool:
 
 
 def _names(spec: CsvInput, uri: str) -> list[str] | None:
-    """The columns' names; None where the file breaks off before its header. Raises SourceError where some are missing."""
+    """The columns' names; None where the file breaks off before its header. Raises SourceError if some lack."""
     place = linefiles.where(spec)
     if isinstance(spec.header, list):
         names = spec.header
     elif spec.header is False:
-        raise SourceError(f"{place}: `header: false` leaves the columns without names. Write them: header: [anchor, positive]")
+        raise SourceError(
+            f"{place}: `header: false` leaves the columns without names. Write: header: [anchor, positive]"
+        )
     else:
         record = next(_records(spec, read_lines(uri, place, limit=MAX_RECORD)), None)
         if record is None or record.error in ("empty_file", "bad_compression", "truncated", "corrupt"):
             return None
         if record.error:
-            raise SourceError(f"{place}: the header of {uri} cannot be read: {record.detail}. Correct it, or name the "
-                              "columns in the spec: header: [anchor, positive]")
+            raise SourceError(
+                f"{place}: the header of {uri} cannot be read: {record.detail}. Correct it, or name the "
+                "columns in the spec: header: [anchor, positive]"
+            )
         names = record.fields
     wanted = list(columns.used(spec.columns).values())
     missing = [name for name in wanted if name not in names]
@@ -107,8 +111,10 @@ def _names(spec: CsvInput, uri: str) -> list[str] | None:
         raise linefiles.missing_columns(place, uri, missing, names, "column")
     twice = [name for name in wanted if names.count(name) > 1]
     if twice:
-        raise SourceError(f"{place}: {uri} has {names.count(twice[0])} columns named {twice[0]!r}. Rename one, or name "
-                          "the columns in the spec: header: [anchor, positive]")
+        raise SourceError(
+            f"{place}: {uri} has {names.count(twice[0])} columns named {twice[0]!r}. Rename one, or name "
+            "the columns in the spec: header: [anchor, positive]"
+        )
     return names
 
 

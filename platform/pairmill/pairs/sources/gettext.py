@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -63,10 +64,9 @@ def read(spec: GettextInput, piece: Piece, batch_rows: int = BATCH_ROWS) -> Iter
     catalogue = read_mo(data) if uri.endswith(".mo") else read_po(data)
     langs = Langs.model_construct(anchor=spec.langs.anchor, positive=_language(spec, uri, catalogue))
     for at in range(0, len(catalogue.entries), batch_rows):
-        yield _batch(catalogue.entries[at : at + batch_rows], catalogue.charset, langs, uri, at)
+        yield _batch(catalogue.entries[at : at + batch_rows], catalogue.charset, langs, uri)
     if catalogue.damage:
-        error, offset, detail = catalogue.damage
-        row = len(catalogue.entries)
+        error, row, offset, detail = catalogue.damage
         yield columns.only_quarantine([Quarantined(error, uri, row, offset, detail, uri.encode())])
 
 
@@ -74,8 +74,10 @@ def _load(uri: str, fingerprint: str, place: str) -> bytes:
     if uri.startswith("pkg:"):
         data = load(uri, place)
         if package_fingerprint(data) != fingerprint:
-            raise SourceError(f"{place}: {uri} is not what the job listed: install the same version of the package "
-                              "on every machine, or start the job again.")
+            raise SourceError(
+                f"{place}: {uri} is not what the job listed: install the same version of the package "
+                "on every machine, or start the job again."
+            )
         return data
     check_unchanged((uri,), fingerprint, place)
     return b"".join(raw_blocks(uri, place))
@@ -100,22 +102,74 @@ class _Pairs:
         self.positives.append(positive)
         self.rows.append(row)
 
+    def without(self, rows: set[int]) -> _Pairs:
+        kept = [index for index, row in enumerate(self.rows) if row not in rows]
+        return _Pairs(
+            [self.anchors[index] for index in kept],
+            [self.positives[index] for index in kept],
+            [self.rows[index] for index in kept],
+        )
 
-def _batch(entries: list[Entry], charset: str, langs: Langs, uri: str, first: int) -> Batch:
-    pairs, no_pair, wrong = _Pairs(), dict[str, int](), list[Quarantined]()
-    for row, entry in enumerate(entries, first):
-        reason = entry[2]
-        if not reason:
-            reason = _add(pairs, row, entry[0], entry[1])
-        elif reason.startswith("!"):
-            wrong.append(Quarantined(reason[1:], uri, row, None, "the entry cannot be read", entry[0]))
-            continue
-        if reason:
+    def arrays(self, charset: str) -> dict[str, pa.Array]:
+        """Raises ArrowInvalid or UnicodeDecodeError where a string is not of the charset."""
+        return {"anchor": _decoded(self.anchors, charset), "positive": _decoded(self.positives, charset)}
+
+
+def _decoded(texts: list[bytes], charset: str) -> pa.Array:
+    if codecs.lookup(charset).name == "utf-8":
+        return pa.array(texts, pa.large_binary()).cast(pa.large_string())
+    return pa.array([text.decode(charset) for text in texts], pa.large_string())
+
+
+def _batch(entries: list[Entry], charset: str, langs: Langs, uri: str) -> Batch:
+    pairs, wrong = _Pairs(), list[Quarantined]()
+    no_pair: dict[str, int] = {}
+    for row, msgid, msgstr, reason, error, detail in entries:
+        if error:
+            wrong.append(Quarantined(error, uri, row, None, detail, msgid))
+        elif reason := reason or _add(pairs, row, msgid, msgstr):
             no_pair[reason] = no_pair.get(reason, 0) + 1
     try:
-        made = {"anchor": _decoded(pairs.anchors, charset), "positive": _decoded(pairs.positives, charset)}
+        made = pairs.arrays(charset)
     except (pa.ArrowInvalid, UnicodeDecodeError):
-        pairs = _readable(pairs, charset, uri, wrong)
-        made = {"anchor": _decoded(pairs.anchors, charset), "positive": _decoded(pairs.positives, charset)}
-    wrong.sort(key=lambda entry: entry.origin_row or 0)
+        unreadable = _undecodable(pairs, charset)
+        code = "invalid_utf8" if codecs.lookup(charset).name == "utf-8" else "invalid_encoding"
+        wrong += [Quarantined(code, uri, row, None, *what) for row, what in unreadable.items()]
+        made = pairs.without(set(unreadable)).arrays(charset)
+        pairs = pairs.without(set(unreadable))
     return Batch(columns.table(made, langs, uri, pairs.rows), len(entries), no_pair, wrong)
+
+
+def _add(pairs: _Pairs, row: int, msgid: bytes, msgstr: bytes) -> str:
+    """Add the pairs of an entry, or say why it has none."""
+    if not msgid:
+        return "header"
+    if b"\x04" in msgid:
+        msgid = msgid.partition(b"\x04")[2]
+    if b"\0" not in msgid and b"\0" not in msgstr:
+        if not msgstr:
+            return "untranslated"
+        pairs.add(row, msgid, msgstr)
+        return ""
+    singular, _, plural = msgid.partition(b"\0")
+    forms = msgstr.split(b"\0")
+    last = next((form for form in reversed(forms) if form), b"")
+    if not last:
+        return "untranslated"
+    if forms[0]:
+        pairs.add(row, singular, forms[0])
+    if b"\0" in msgid and (plural, last) != (singular, forms[0]):
+        pairs.add(row, plural, last)
+    return "" if forms[0] or b"\0" in msgid else "untranslated"
+
+
+def _undecodable(pairs: _Pairs, charset: str) -> dict[int, tuple[str, bytes]]:
+    """Row -> what is wrong, and the bytes of its two sides."""
+    found = {}
+    for row, anchor, positive in zip(pairs.rows, pairs.anchors, pairs.positives, strict=True):
+        try:
+            anchor.decode(charset)
+            positive.decode(charset)
+        except UnicodeDecodeError as error:
+            found[row] = (str(error), anchor + b"\n" + positive)
+    return found

@@ -43,7 +43,7 @@ def alternatives(pattern: str) -> list[str]:
 
 def expression(pattern: str) -> re.Pattern[str]:
     """The regular expression of a pattern without braces; one group per wildcard."""
-    parts = []
+    parts: list[str] = []
     for index, token in enumerate(_WILD.split(pattern)):
         start_of_segment = "(?!\\.)" if not parts or parts[-1].endswith(("/", "*)")) else ""
         if index % 2 == 0:

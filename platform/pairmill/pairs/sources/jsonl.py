@@ -93,7 +93,8 @@ def _values(records: list[dict[str, Any]], name: str) -> list[Any]:
     values = [record.get(name) for record in records]
     if "." in name:
         path = name.split(".")
-        values = [_follow(record, path) if value is None else value for record, value in zip(records, values, strict=True)]
+        pairs = zip(records, values, strict=True)
+        values = [_follow(record, path) if value is None else value for record, value in pairs]
     return values
 
 
@@ -158,5 +159,3 @@ class _Fields:
 
     def _refuse(self) -> None:
         raise linefiles.missing_columns(self.where, self.uri, sorted(self.unseen), list(self.seen), "field")
-
-

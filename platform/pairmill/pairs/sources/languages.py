@@ -9,8 +9,18 @@ import langcodes
 from langcodes.data_dicts import DEFAULT_SCRIPTS, LANGUAGE_ALPHA3, LANGUAGE_ALPHA3_BIBLIOGRAPHIC
 
 _SHORT = {long: short for table in (LANGUAGE_ALPHA3, LANGUAGE_ALPHA3_BIBLIOGRAPHIC) for short, long in table.items()}
-_MODIFIER_SCRIPTS = {"latin": "Latn", "latn": "Latn", "iqtelif": "Latn", "cyrillic": "Cyrl", "cyrl": "Cyrl",
-                     "devanagari": "Deva", "arabic": "Arab", "shaw": "Shaw", "hant": "Hant", "hans": "Hans"}
+_MODIFIER_SCRIPTS = {
+    "latin": "Latn",
+    "latn": "Latn",
+    "iqtelif": "Latn",
+    "cyrillic": "Cyrl",
+    "cyrl": "Cyrl",
+    "devanagari": "Deva",
+    "arabic": "Arab",
+    "shaw": "Shaw",
+    "hant": "Hant",
+    "hans": "Hans",
+}
 _TRADITIONAL = {"TW", "HK", "MO"}
 _NO_LANGUAGE = {"und", "mul", "mis", "zxx", "c", "posix"}
 
@@ -29,7 +39,8 @@ def locale_to_language(code: str) -> str | None:
     script = next((part.title() for part in rest if re.fullmatch(r"[A-Za-z]{4}", part)), None)
     script = script or _MODIFIER_SCRIPTS.get(modifier.lower())
     if language == "zh":
-        return "zh-Hant" if script == "Hant" or (not script and _TRADITIONAL & {part.upper() for part in rest}) else "zh"
+        traditional = script == "Hant" or (not script and _TRADITIONAL & {part.upper() for part in rest})
+        return "zh-Hant" if traditional else "zh"
     if script and script != _usual_script(language) and langcodes.tag_is_valid(f"{language}-{script}"):
         return f"{language}-{script}"
     return language

@@ -48,7 +48,7 @@ def find(spec: PathInput) -> list[SourceFile]:
 def examine_all(files: list[tuple[str, Stat]], place: str) -> list[int]:
     """`examine` for many files, several at a time: in an object store each is a request."""
     with ThreadPoolExecutor(16) as pool:
-        return list(pool.map(lambda file: examine(*file, place), files))
+        return list(pool.map(lambda file: examine(file[0], file[1], place), files))
 
 
 def examine(uri: str, stat: Stat, place: str) -> int:
@@ -86,7 +86,14 @@ def split(spec: Input, file: SourceFile, shard_size: int) -> list[Piece]:
     cuts, _ = cut_by_size(uri, where(spec), shard_size)
     ends = [cut.offset for cut in cuts[1:]]
     return [
-        Piece(file.uris, file.fingerprint, cut.offset, stop, first_row=cut.row, text_size=(stop or file.size) - cut.offset)
+        Piece(
+            file.uris,
+            file.fingerprint,
+            cut.offset,
+            stop,
+            first_row=cut.row,
+            text_size=(stop or file.size) - cut.offset,
+        )
         for cut, stop in zip(cuts, [*ends, None], strict=True)
     ]
 
@@ -111,8 +118,9 @@ def missing_columns(place: str, uri: str, missing: Iterable[str], found: list[st
     listed = list(missing)
     near = [name for lost in listed for name in difflib.get_close_matches(lost, found, 1)]
     hint = f" Nearest: {', '.join(dict.fromkeys(near))}." if near else ""
-    have = ", ".join(found[:30]) + (", ..." if len(found) > 30 else "")
+    have = ", ".join(found[:30]) + (", ..." if len(found) > 30 else "") or "none"
+    lost = " and no ".join(map(repr, listed))
     return SourceError(
-        f"{place}: missing column: {uri} has no {kind} {' and no '.join(map(repr, listed))}. Found: {have or 'none'}.{hint} "
+        f"{place}: missing column: {uri} has no {kind} {lost}. Found: {have}.{hint} "
         f"Name the right ones under `columns`, such as `columns: {{anchor: {near[0] if near else 'title'}}}`."
     )

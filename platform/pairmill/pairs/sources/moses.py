@@ -45,8 +45,8 @@ def _pair_up(pattern: str, place: str) -> Iterator[tuple[Match, Match]]:
         alone = sorted(match.uri for captures, match in mine.items() if captures not in other)
         if alone:
             raise SourceError(
-                f"{place}: {alone[0]!r} has no other side ({len(alone)} such file(s)): no file of {pattern!r} matches it "
-                f"with {choice!r} in place of the brace. Add the other side, or make the pattern narrower."
+                f"{place}: {alone[0]!r} has no other side ({len(alone)} such file(s)): no file of {pattern!r} "
+                f"matches it with {choice!r} in place of the brace. Add the other side, or make the pattern narrower."
             )
     for captures in sorted(keyed[0]):
         yield keyed[0][captures], keyed[1][captures]
@@ -68,7 +68,7 @@ def split(spec: MosesInput, file: SourceFile, shard_size: int) -> list[Piece]:
             file.uris,
             file.fingerprint,
             start=cut.offset,
-            stop=end and end.offset,
+            stop=end.offset if end else None,
             starts=(other.offset,),
             stops=(other_end.offset,) if other_end else (),
             first_row=cut.row,
@@ -200,11 +200,10 @@ def _undecodable(*sides: bytes) -> str:
 def _ending(place: str, left: _Side, right: _Side, row: int) -> Iterator[Batch]:
     """Nothing after equal ends; an entry per damaged file; else the error of unequal lengths."""
     more = left.rest(), right.rest()
-    for shorter, longer, extra in ((left, right, more[1]), (right, left, more[0])):
+    for shorter, extra in ((left, more[1]), (right, more[0])):
         empty = shorter.damage is not None and shorter.damage.error == "empty_file"
         if extra and (shorter.damage is None or empty):
-            mine, other = (row, row + extra)
-            counts = (mine, other) if shorter is left else (other, mine)
+            counts = (row, row + extra) if shorter is left else (row + extra, row)
             raise _unequal(place, left.uri, counts[0], right.uri, counts[1])
     for side, other, extra in ((left, right, more[1]), (right, left, more[0])):
         if side.damage is not None:
@@ -220,5 +219,3 @@ def _unequal(place: str, anchor: str, lines: int, positive: str, other_lines: in
         f"Line-aligned files need the same number of lines: from line {min(lines, other_lines) + 1} on (or before, "
         "where a line was lost) texts would be paired wrongly. Get both files anew from the same release."
     )
-
-

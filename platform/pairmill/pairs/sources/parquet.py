@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import accumulate
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -27,7 +27,7 @@ from pairmill.pairs.sources import columns, linefiles
 from pairmill.pairs.sources.base import BATCH_ROWS, Piece, SourceFile, whole
 from pairmill.pairs.sources.globs import expand
 from pairmill.pairs.sources.remotefile import RemoteFile
-from pairmill.pairs.sources.stat import stat
+from pairmill.pairs.sources.stat import local_error, stat
 from pairmill.spec.curate import ParquetInput
 
 _BUFFER = 1 << 20
@@ -87,7 +87,9 @@ def read(spec: ParquetInput, piece: Piece, batch_rows: int = BATCH_ROWS) -> Iter
             row += file.metadata.row_group(group).num_rows
 
 
-def _group(spec: ParquetInput, file: pq.ParquetFile, group: int, uri: str, row: int, batch_rows: int) -> Iterator[Batch]:
+def _group(
+    spec: ParquetInput, file: pq.ParquetFile, group: int, uri: str, row: int, batch_rows: int
+) -> Iterator[Batch]:
     names = columns.used(spec.columns)
     rows = file.metadata.row_group(group).num_rows
     done = 0
@@ -97,7 +99,8 @@ def _group(spec: ParquetInput, file: pq.ParquetFile, group: int, uri: str, row: 
             yield _batch(spec, batch, names, uri, row + done)
             done += len(batch)
     except (OSError, pa.ArrowException) as error:
-        detail = f"row group {group}: rows {row + done} to {row + rows - 1} ({rows - done} rows) cannot be read: {error}"
+        lost = f"rows {row + done} to {row + rows - 1} ({rows - done} rows)"
+        detail = f"row group {group}: {lost} cannot be read: {error}"
         yield columns.only_quarantine([Quarantined("corrupt", uri, row + done, None, detail, uri.encode())])
 
 
@@ -175,8 +178,8 @@ def _negatives(values: pa.Array) -> pa.Array:
     texts = _checked(values.values, pa.large_string())
     offsets = values.offsets
     if values.null_count:
-        return pa.array([None if item is None else [t for t in item if t is not None] for item in values.to_pylist()], kind)
-    return pa.ListArray.from_arrays(offsets, texts.fill_null(""))
+        return pa.array(values.to_pylist(), kind)
+    return pa.ListArray.from_arrays(offsets, texts)
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -219,8 +222,8 @@ def _check_columns(spec: ParquetInput, uri: str, schema: pa.Schema) -> None:
     if missing:
         raise linefiles.missing_columns(place, uri, missing, schema.names, "column")
     for column, (name, kind) in types.items():
-        if not _fits(column, kind):
-            allowed = {"score": "a number", "negatives": "a list of strings or a string", "label": "a string or a number"}
+        if kind is not None and not _fits(column, kind):
+            allowed = {"score": "a number", "negatives": "a list of strings", "label": "a string or a number"}
             raise SourceError(
                 f"{place}: column {name!r} of {uri} is {kind}; `columns.{column}` must be "
                 f"{allowed.get(column, 'a string')}. Name another column, or convert it."
@@ -239,13 +242,19 @@ def _group_sizes(spec: ParquetInput, metadata: Any) -> list[int]:
 @contextmanager
 def _opened(uri: str, place: str) -> Iterator[pq.ParquetFile | None]:
     """The file; None where it has no readable footer."""
-    source = RemoteFile.open(uri, place) if objects.is_remote(uri) else open(objects.local_path(uri), "rb")
-    with source:
+    with RemoteFile.open(uri, place) if objects.is_remote(uri) else _local(uri, place) as source:
         try:
             file = pq.ParquetFile(source, buffer_size=_BUFFER, pre_buffer=False, page_checksum_verification=True)
         except (pa.ArrowException, OSError):
             file = None
         yield file
+
+
+def _local(uri: str, place: str) -> IO[bytes]:
+    try:
+        return open(objects.local_path(uri), "rb")
+    except OSError as error:
+        raise local_error(place, uri, error) from error
 
 
 def _bad_file(uri: str, place: str) -> Quarantined:

@@ -45,7 +45,7 @@ def stat(uri: str, where: str) -> Stat:
         raise local_error(where, uri, error) from error
     if modes.S_ISDIR(status.st_mode):
         raise SourceError(f"{where}: {uri} is a directory. Name the files inside it: {uri.rstrip('/')}/*")
-    raise SourceError(f"{where}: {uri} is not a regular file (a pipe, socket or device). Save what it gives to a file first.")
+    raise SourceError(f"{where}: {uri} is not a regular file but a pipe, socket or device. Save it as one first.")
 
 
 def check_unchanged(uris: tuple[str, ...], fingerprint: str, where: str) -> None:
@@ -66,7 +66,7 @@ def local_error(where: str, path: str, error: OSError) -> SourceError:
         return SourceError(f"{where}: {path} does not exist (paths are relative to {os.getcwd()}). Correct the path.")
     if isinstance(error, PermissionError):
         user = f"user {os.getuid()}" if hasattr(os, "getuid") else "this user"
-        return SourceError(f"{where}: {path} may not be read by {user} ({error.strerror}). Grant it with chmod or chown.")
+        return SourceError(f"{where}: {path} may not be read by {user} ({error.strerror}). Grant it (chmod, chown).")
     return SourceError(f"{where}: {path} cannot be read: {error.strerror or error}. Check the disk and the path.")
 
 
