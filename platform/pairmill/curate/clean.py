@@ -16,12 +16,14 @@ import html
 import re
 import unicodedata
 from collections.abc import Callable
+from functools import partial
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pairmill.curate import codepoints, invisible, suspects
+from pairmill.curate import arrays, codepoints, invisible, suspects
 from pairmill.spec.curate import Clean
 
 VERSION = 1
@@ -103,10 +105,13 @@ def _normalise(texts: pa.LargeStringArray, form: Literal["NFC", "NFKC"]) -> pa.L
 
 
 def _whitespace(texts: pa.LargeStringArray) -> pa.LargeStringArray:
-    """Trim each row and turn each run of white space into one space: words, joined by spaces."""
+    """Each row's words, the stretches without white space, joined by single spaces."""
     flat, offsets = codepoints.decode(texts)
     solid = codepoints.classes()[flat] != codepoints.SPACE
-    starts, ends = solid.copy(), np.append(solid, False)
-    starts[1:] &= ~solid[:-1]
-    ends[:-1] &= False
-    ...
+    _, ends, words = arrays.stretches(solid, offsets)
+    last_of_row = words[1:][np.diff(words) > 0] - 1
+    spaces = np.delete(ends, last_of_row)
+    flat = flat.copy()
+    flat[spaces] = 0x20
+    solid[spaces] = True
+    return codepoints.encode(*arrays.compress(flat, offsets, solid))

@@ -93,4 +93,5 @@ def _number(value: float | None) -> str:
 def _range(rule: thresholds.ActiveRule | None) -> str:
     if rule is None:
         return ""
-    return " and ".join([f">= {rule.min:g}"] * (rule.min is not None) + [f"<= {rule.max:g}"] * (rule.max is not None))
+    bounds = ((">=", rule.min), ("<=", rule.max))
+    return " and ".join(f"{sign} {bound:g}" for sign, bound in bounds if bound is not None)

@@ -20,7 +20,7 @@ from functools import cache
 import numpy as np
 import pyarrow as pa
 
-from pairmill.curate import codepoints
+from pairmill.curate import arrays, codepoints
 
 KEEP, REMOVE, BREAK, JOINER, TAG = range(5)
 _REMOVED = (
@@ -66,31 +66,24 @@ def _neighbours() -> np.ndarray:
     return table
 
 
-def compress(flat: np.ndarray, offsets: np.ndarray, keep: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The code points where `keep` is true, and the rows' offsets in them."""
-    before = np.zeros(len(flat) + 1, np.int64)
-    np.cumsum(keep, out=before[1:])
-    return flat[keep], before[offsets]
-
-
 def remove(texts: pa.LargeStringArray) -> pa.LargeStringArray:
     """Remove control and invisible characters and unify line breaks, as the module says."""
     flat, offsets = codepoints.decode(texts)
     action = actions()[flat]
     if not action.any():
         return texts
-    second = (flat == 0x0A) & (_before(flat, offsets) == 0x0D)
+    second = (flat == 0x0A) & (arrays.before(flat, offsets) == 0x0D)
     flat = np.where(action == BREAK, np.uint32(0x0A), flat)
-    flat, offsets = compress(flat, offsets, (action != REMOVE) & ~second)
+    flat, offsets = arrays.compress(flat, offsets, (action != REMOVE) & ~second)
     for stray in (_repeated_joiners, _stray_joiners, _stray_tags):
         if (drop := stray(flat, offsets)).any():
-            flat, offsets = compress(flat, offsets, ~drop)
+            flat, offsets = arrays.compress(flat, offsets, ~drop)
     return codepoints.encode(flat, offsets)
 
 
 def _repeated_joiners(flat: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     joiner = actions()[flat] == JOINER
-    return joiner & _before(joiner, offsets)
+    return joiner & arrays.before(joiner, offsets)
 
 
 def _stray_joiners(flat: np.ndarray, offsets: np.ndarray) -> np.ndarray:
@@ -98,8 +91,9 @@ def _stray_joiners(flat: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     if not joiner.any():
         return joiner
     kinds = _neighbours()[flat]
-    before, after = _before(kinds, offsets), _after(kinds, offsets)
-    needed = (before & _IS_VIRAMA) | (before & after & _IS_JOINING) | np.where(flat == _ZWJ, before & after & _IS_EMOJI, 0)
+    before = arrays.before(kinds, offsets)
+    both = before & arrays.after(kinds, offsets)
+    needed = (before & _IS_VIRAMA) | (both & _IS_JOINING) | np.where(flat == _ZWJ, both & _IS_EMOJI, 0)
     return joiner & (needed == 0)
 
 
@@ -107,23 +101,7 @@ def _stray_tags(flat: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     tag = actions()[flat] == TAG
     if not tag.any():
         return tag
-    start = tag & ~_before(tag, offsets)
-    flagged = _before(flat, offsets)[start] == _BLACK_FLAG
+    start = tag & ~arrays.before(tag, offsets)
+    flagged = arrays.before(flat, offsets)[start] == _BLACK_FLAG
     tag[tag] = ~flagged[np.cumsum(start)[tag] - 1]
     return tag
-
-
-def _before(values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """For each code point the value of the one before it in its row, 0 for the first."""
-    shifted = np.zeros_like(values)
-    shifted[1:] = values[:-1]
-    shifted[offsets[:-1][np.diff(offsets) > 0]] = 0
-    return shifted
-
-
-def _after(values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """For each code point the value of the one behind it in its row, 0 for the last."""
-    shifted = np.zeros_like(values)
-    shifted[:-1] = values[1:]
-    shifted[offsets[1:][np.diff(offsets) > 0] - 1] = 0
-    return shifted

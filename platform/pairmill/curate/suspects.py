@@ -10,93 +10,91 @@ from __future__ import annotations
 
 import unicodedata
 from functools import cache
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 
-from pairmill.curate import codepoints, invisible
+from pairmill.curate import arrays, codepoints, invisible
 from pairmill.spec.curate import Clean
 
 ENCODINGS = ("latin-1", "cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1257", "mac-roman", "cp437")
-_ENTITY, _NORMAL, _INVISIBLE, _SPACE = 1, 2, 4, 8
+ENTITY, MOJIBAKE, UNNORMALISED, INVISIBLE, SPACE = 1, 2, 4, 8, 16
 
 
-def rows(texts: pa.LargeStringArray, options: Clean) -> np.ndarray:
-    """Rows that some step of `options` may change: bool (n,)."""
+def flags(texts: pa.LargeStringArray, options: Clean) -> np.ndarray:
+    """The steps of `options` that may change a row, as bits: uint8 (n,)."""
     flat, offsets = codepoints.decode(texts)
-    bits = _table(options.unicode)[flat]
-    wanted = (
-        _ENTITY * (options.entities == "unescape") | _INVISIBLE * (options.control == "remove")
-        | _SPACE * (options.whitespace == "collapse")
-    )  # fmt: skip
-    suspect = any_in_row((bits & wanted) > 0, offsets)
+    found = arrays.bits(_table(options.unicode)[flat], offsets) & _wanted(options)
+    if options.unicode != "keep" and (found & UNNORMALISED).any():
+        found &= ~np.uint8(UNNORMALISED)
+        found[_rows(_unnormalised(flat, options.unicode), offsets)] |= UNNORMALISED
     if options.whitespace == "collapse":
-        suspect |= _loose_spaces(flat, offsets)
-    if options.unicode != "keep" and (bits & _NORMAL).any():
-        suspect |= unnormalised(flat, offsets, options.unicode)
+        found[_rows(_loose_spaces(flat, offsets), offsets)] |= SPACE
     if options.mojibake == "fix":
-        suspect |= mojibake(flat, offsets)
-    return suspect
-
-
-def any_in_row(mask: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """Whether a bool array over code points is true anywhere in each row."""
-    found = np.zeros(len(offsets) - 1, bool)
-    filled = np.diff(offsets) > 0
-    if mask.any():
-        found[filled] = np.logical_or.reduceat(mask, offsets[:-1][filled])
+        found[_rows(_misread_pairs(flat), offsets)] |= MOJIBAKE
     return found
 
 
-def unnormalised(flat: np.ndarray, offsets: np.ndarray, form: str) -> np.ndarray:
-    """Rows that may not be in the normal form: bool (n,)."""
-    doubtful = (_table(form)[flat] & _NORMAL) > 0
+def _wanted(options: Clean) -> np.uint8:
+    return np.uint8(
+        ENTITY * (options.entities == "unescape") | UNNORMALISED * (options.unicode != "keep")
+        | INVISIBLE * (options.control == "remove") | SPACE * (options.whitespace == "collapse")
+    )  # fmt: skip
+
+
+def _rows(at: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """The rows of positions; a pair that spans two rows makes the second a suspect for nothing."""
+    return np.searchsorted(offsets, at, "right") - 1
+
+
+def _unnormalised(flat: np.ndarray, form: Literal["NFC", "NFKC"]) -> np.ndarray:
+    """Where a code point is doubtful by itself, or a combining mark out of order."""
+    doubtful = _doubtful(form)[flat]
     order = _combining()[flat]
     doubtful[1:] |= (order[1:] > 0) & (order[:-1] > order[1:])
-    return any_in_row(doubtful, offsets)
+    return np.flatnonzero(doubtful)
 
 
-def mojibake(flat: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """Rows with two neighbours that may be UTF-8 read in a one-byte encoding: bool (n,)."""
+def _misread_pairs(flat: np.ndarray) -> np.ndarray:
+    """Where a code point and the one before it may be UTF-8 read in a one-byte encoding."""
     leads, continuations = _misread()
-    pair = np.zeros(len(flat), bool)
-    pair[1:] = (leads[flat[:-1]] & continuations[flat[1:]]) > 0
-    pair[offsets[:-1][np.diff(offsets) > 0]] = False
-    return any_in_row(pair, offsets)
+    return np.flatnonzero(leads[flat[:-1]] & continuations[flat[1:]]) + 1
 
 
 def _loose_spaces(flat: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """Rows with a space at an end, or two in a row."""
+    """Where a space stands at an end of a row or behind another."""
     space = flat == 0x20
-    loose = np.zeros(len(flat), bool)
-    loose[1:] = space[1:] & space[:-1]
     filled = np.diff(offsets) > 0
-    first, last = offsets[:-1][filled], offsets[1:][filled] - 1
-    loose[first] = space[first]
-    loose[last] |= space[last]
-    return any_in_row(loose, offsets)
+    ends = np.concatenate([offsets[:-1][filled], offsets[1:][filled] - 1])
+    return np.concatenate([np.flatnonzero(space[1:] & space[:-1]) + 1, ends[space[ends]]])
 
 
 @cache
 def _table(form: str) -> np.ndarray:
+    """The uint8 table (0x110000,) from code point to suspect bits; combining marks are suspects of UNNORMALISED."""
     table = np.zeros(codepoints.LIMIT, np.uint8)
-    table[ord("&")] |= _ENTITY
-    table[invisible.actions() != invisible.KEEP] |= _INVISIBLE
-    table[codepoints.classes() == codepoints.SPACE] |= _SPACE
-    table[0x20] &= ~np.uint8(_SPACE)
+    table[ord("&")] |= ENTITY
+    table[invisible.actions() != invisible.KEEP] |= INVISIBLE
+    table[codepoints.classes() == codepoints.SPACE] |= SPACE
+    table[0x20] = 0
     if form != "keep":
-        table[_doubtful(form)] |= _NORMAL
-        table[_combining() > 0] |= _NORMAL
+        table[_doubtful(form) | (_combining() > 0)] |= UNNORMALISED
     return table
 
 
-def _doubtful(form: str) -> list[int]:
-    """Code points that are not their own normal form, or are the second half of a composition."""
-    assigned = np.flatnonzero(codepoints.classes() != codepoints.OTHER).tolist()
-    found = [point for point in assigned if unicodedata.normalize(form, chr(point)) != chr(point)]  # type: ignore[arg-type]
-    decompositions = (unicodedata.decomposition(chr(point)).split() for point in assigned)
-    found += [int(parts[-1], 16) for parts in decompositions if len(parts) > 1 and parts[0][0] != "<"]
-    return found + [*range(0x1161, 0x1176), *range(0x11A8, 0x11C3)]
+@cache
+def _doubtful(form: Literal["NFC", "NFKC"]) -> np.ndarray:
+    """Code points that are not their own normal form, or are the second half of a composition: bool (0x110000,)."""
+    table = np.zeros(codepoints.LIMIT, bool)
+    for point in np.flatnonzero(codepoints.classes() != codepoints.OTHER).tolist():
+        character = chr(point)
+        table[point] |= not unicodedata.is_normalized(form, character)
+        parts = unicodedata.decomposition(character).split()
+        if len(parts) > 1 and not parts[0].startswith("<"):
+            table[int(parts[-1], 16)] = True
+    table[0x1161:0x1176] = table[0x11A8:0x11C3] = True  # Hangul vowels and finals
+    return table
 
 
 @cache

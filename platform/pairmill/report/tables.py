@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pairmill.pairs.ledger import Counts
-from pairmill.report.show import share
+from pairmill.report.show import one_line, share
 
 INPUTS_SHOWN, INPUT_COLUMNS = 200, 12
 PAIRS_SHOWN, SIDES_SHOWN = 200, 50
@@ -85,7 +85,7 @@ def input_rows(inputs: Sequence[Mapping[str, Any]], by_input: Mapping[str, Count
         rows.append(
             {
                 **{key: item.get(key) for key in ("name", "format", "files", "bytes", "licence", "language")},
-                "path": ", ".join(map(str, path)) if isinstance(path, (list, tuple)) else path,
+                "path": one_line(", ".join(map(str, path))) if isinstance(path, (list, tuple)) else path,
                 "rows_in": counts.rows_in,
                 "kept": counts.kept,
                 "share": share(counts.kept, counts.rows_in),

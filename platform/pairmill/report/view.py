@@ -31,7 +31,7 @@ from pairmill.report import funnel, show
 from pairmill.report.tables import cells_by_input, identified, input_rows, language_rows
 from pairmill.report.text import report_uri
 
-SPEC_CHARACTERS = 200_000
+SPEC_CHARACTERS = 100_000
 QUARANTINE_SHOWN, QUARANTINE_CHARACTERS = 100, 300
 _LANGUAGE_TAG = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 CONTENTS = [
@@ -48,6 +48,8 @@ CONTENTS = [
     ("run", "Run"),
     ("again", "Run it again"),
 ]
+RULE = dict.fromkeys(("name", "describe", "source", "min", "max", "direction", "rejected"))
+EXPECTATION = dict.fromkeys(("what", "found", "allowed", "holds"))
 STATES = {"done": "good", "failed": "bad", "stopped": "warn", "running": "warn"}
 
 
@@ -56,9 +58,9 @@ def prepare(summary: Mapping[str, Any], characters: int, samples: int) -> dict[s
     run = summary.get("run") or {}
     by_input = {name: Counts.from_json(data) for name, data in _of(summary.get("ledger"), "by_input").items()}
     total = Counts.from_json(_of(summary.get("ledger"), "total"))
-    rules = summary.get("rules") or []
-    expectations = summary.get("expectations") or []
-    steps = funnel.steps(total, [rule["name"] for rule in rules])
+    rules = [{**RULE, **rule} for rule in summary.get("rules") or []]
+    expectations = [{**EXPECTATION, **item} for item in summary.get("expectations") or []]
+    steps = funnel.steps(total, [str(rule["name"]) for rule in rules])
     groups = sample_groups(summary.get("samples") or {}, total, characters, samples)
     return {
         "contents": CONTENTS,
@@ -102,7 +104,8 @@ def sentences(total: Counts, inputs: int) -> list[str]:
     pairs = total.rows_in - total.quarantine.total()
     told = [
         f"{show.plural(total.records_in, 'record')} from {show.plural(inputs, 'input')} gave "
-        f"{show.plural(pairs, 'pair')}, of which {show.whole(total.kept)} ({show.share(total.kept, total.rows_in)}) were kept."
+        f"{show.plural(pairs, 'pair')}, of which {show.whole(total.kept)} "
+        f"({show.share(total.kept, total.rows_in)}) were kept."
     ]
     top = [(show.one_line(name, 60), count) for name, count in total.rejected.most_common(3) if count]
     if top:
@@ -147,8 +150,15 @@ def facts(run: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
     for group in ("versions", "resources"):
         for name, thing in (run.get(group) or {}).items():
-            told.append((f"{group}: {name}", show.size(thing) if name.endswith("bytes") else show.fact(thing)))
+            told.append((f"{group}: {name}", measured(name, thing)))
     return told
+
+
+def measured(name: str, thing: Any) -> str:
+    """A value of the run's record: bytes as a size, an object as `name value, name value`."""
+    if isinstance(thing, dict):
+        return ", ".join(f"{key} {measured(key, inner)}" for key, inner in thing.items())
+    return show.size(thing) if name.endswith(("bytes", "rss")) else show.fact(thing)
 
 
 def sample_groups(

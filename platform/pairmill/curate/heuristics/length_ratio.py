@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from pairmill.curate import codepoints
 from pairmill.curate.heuristics.scripts import weights
 from pairmill.curate.heuristics.side import Side
 
@@ -24,5 +23,4 @@ def score(anchor: Side, positive: Side) -> np.ndarray:
 
 def weight(side: Side) -> np.ndarray:
     """The side's length in English characters: float64 (n,)."""
-    counted = (side.classes != codepoints.SPACE) & ~side.marks
-    return side.sums(np.where(counted, weights()[side.scripts], np.float32(0)))
+    return side.sums(np.where(side.spaces | side.marks, np.float32(0), weights()[side.scripts]))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pairmill.curate import codepoints
+from pairmill.curate import arrays
 from pairmill.curate.heuristics.side import Side, share
 
 VERSION = 1
@@ -46,11 +46,19 @@ def _stretches(items: np.ndarray, period: int) -> tuple[np.ndarray, np.ndarray]:
     step = 2 * period
     later = items[step::step]
     at = (np.flatnonzero(later == items[period::step][: len(later)]) + 1) * step
+    if len(at):  # half of the stretch lies on one side
+        at = at[_same(items, at - period, period) | _same(items, at + period, period)]
     back, ahead = _run(items, at, period, -1), _run(items, at, period, 1)
     long = back + ahead + 1 >= step
     start, end = (at - back)[long], (at + ahead + 1)[long]
     new = np.flatnonzero(np.r_[True, start[1:] > end[:-1]][: len(start)])
     return start[new], end[np.r_[new[1:] - 1, len(end) - 1][: len(new)]] - start[new]
+
+
+def _same(items: np.ndarray, at: np.ndarray, period: int) -> np.ndarray:
+    """Whether the items at positions of at least `period` equal the ones a period before; False behind the end."""
+    here = np.minimum(at, len(items) - 1)
+    return (items[here] == items[here - period]) & (at < len(items))
 
 
 def _run(items: np.ndarray, at: np.ndarray, period: int, direction: int) -> np.ndarray:
@@ -82,17 +90,16 @@ def _in_rows(first: np.ndarray, length: np.ndarray, period: int, offsets: np.nda
 
 
 def _words(side: Side) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Hashes of the words of all rows, the rows' offsets in them, and `ends` (words + 1).
+    """Hashes of the words of all rows, the rows' offsets in them, and the characters in front of each (words + 1).
 
-    A word's hash is the sum of (K x character + next character)^2 mod 2^32, with 0 for white space and ends of rows.
+    A word's characters include the white space behind it. Its hash is the sum of (K x character + next character)^2
+    mod 2^32, where white space and the end of the row are 0.
     """
-    first, offsets = side.words
-    if not len(first):
+    starts, ends, offsets = side.words
+    if not len(starts):
         return np.zeros(0, np.uint32), offsets, np.zeros(1, np.int64)
-    solid = np.where(side.classes == codepoints.SPACE, np.uint32(0), side.flat)
-    following = np.append(solid[1:], np.uint32(0))
-    following[side.offsets[1:][side.lengths > 0] - 1] = 0
-    mixed = solid * _K + following
-    mixed = np.where(solid > 0, mixed * mixed, np.uint32(0))
-    width = np.minimum(np.r_[first[1:], len(mixed)], side.offsets[side.row(first) + 1]) - first
-    return np.add.reduceat(mixed, first, dtype=np.uint32), offsets, np.r_[0, np.cumsum(width)]
+    solid = side.flat * ~side.spaces
+    mixed = solid * _K + arrays.after(solid, side.offsets)
+    mixed *= mixed * ~side.spaces
+    until = np.minimum(np.append(starts[1:], len(mixed)), side.offsets[side.row(starts) + 1])
+    return np.add.reduceat(mixed, starts, dtype=np.uint32), offsets, np.r_[0, np.cumsum(until - starts)]

@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 
-from pairmill.curate import codepoints
+from pairmill.curate import arrays, codepoints
 from pairmill.curate.heuristics.scripts import script_of
 
 
@@ -65,17 +65,17 @@ class Side:
     @cached_property
     def solid(self) -> np.ndarray:
         """Characters per row that are not white space: int64 (n,)."""
-        return self.lengths - self.sums(self.classes == codepoints.SPACE)
+        return self.lengths - self.sums(self.spaces)
 
     @cached_property
-    def words(self) -> tuple[np.ndarray, np.ndarray]:
-        """Words are stretches without white space. Where they start in `flat`, and the rows' offsets in these (n + 1)."""
-        starts = self.classes != codepoints.SPACE
-        starts[1:] &= self.classes[:-1] == codepoints.SPACE
-        row_starts = self.offsets[:-1][self.lengths > 0]
-        starts[row_starts] = self.classes[row_starts] != codepoints.SPACE
-        first = np.flatnonzero(starts)
-        return first, np.searchsorted(first, self.offsets)
+    def spaces(self) -> np.ndarray:
+        """Which code points are white space: bool (characters,)."""
+        return self.classes == codepoints.SPACE
+
+    @cached_property
+    def words(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Stretches without white space: where they start and end in `flat`, and the rows' offsets in them (n + 1)."""
+        return arrays.stretches(~self.spaces, self.offsets)
 
     def find(self, needle: str) -> np.ndarray:
         """Where `needle` starts in `flat`, inside one row: int64."""
@@ -97,12 +97,8 @@ class Side:
         return found
 
     def sums(self, values: np.ndarray) -> np.ndarray:
-        """Sum a bool, integer or float array (characters,) over each row: int64 or float64 (n,)."""
-        total = np.zeros(len(self), np.float64 if values.dtype.kind == "f" else np.int64)
-        filled = self.lengths > 0
-        if filled.any():
-            total[filled] = np.add.reduceat(values, self.offsets[:-1][filled], dtype=total.dtype)
-        return total
+        """Sum an array (characters,) over each row: int64 or float64 (n,)."""
+        return arrays.sums(values, self.offsets)
 
     def strings(self, selected: np.ndarray) -> tuple[np.ndarray, list[str]]:
         """Row numbers and texts of the rows where `selected` (n,) is true."""

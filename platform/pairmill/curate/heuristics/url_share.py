@@ -27,11 +27,10 @@ def score(side: Side) -> np.ndarray:
     inside = np.zeros(len(side), np.int64)
     hits = np.concatenate([side.find(hint) for hint in _HINTS])
     if len(hits):
-        first, _ = side.words
-        words = np.unique(np.searchsorted(first, hits, "right") - 1)
-        ends = np.r_[first[1:], len(side.flat)][words]
-        found = [_characters(side.flat[start:end]) for start, end in zip(first[words], ends, strict=True)]
-        np.add.at(inside, side.row(first[words]), found)
+        starts, ends, _ = side.words
+        hit = np.unique(np.searchsorted(starts, hits, "right") - 1)
+        found = [_characters(side.flat[start:end]) for start, end in zip(starts[hit], ends[hit], strict=True)]
+        np.add.at(inside, side.row(starts[hit]), found)
     return share(inside, side.solid, empty=0)
 
 

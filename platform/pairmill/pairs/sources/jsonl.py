@@ -58,7 +58,13 @@ def _batch(spec: JsonlInput, fields: _Fields, uri: str, lines: list[bytes], offs
     wrong: dict[int, tuple[str, str]] = {}
     blank = 0
     loads = orjson.loads
-    for index, line in enumerate(lines):
+    try:
+        records = [loads(line) for line in lines]
+        kept = list(range(len(lines)))
+    except orjson.JSONDecodeError:
+        records = []
+    every_one = bool(records) and all(type(record) is dict for record in records)
+    for index, line in enumerate([] if every_one else lines):
         try:
             record = loads(line)
         except orjson.JSONDecodeError as error:

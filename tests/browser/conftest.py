@@ -1,0 +1,6 @@
+"""The browser tests use the report tests' summaries."""
+
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[1] / "report"))

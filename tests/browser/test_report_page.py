@@ -1,0 +1,240 @@
+"""The run's page in a real browser: inert, readable, nothing cut off, on wide and narrow screens."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import report_summaries
+
+from pairmill.report.page import render
+
+sync_api = pytest.importorskip(
+    "playwright.sync_api", reason="the browser tests need Playwright: pip install playwright"
+)
+
+CHROMIUM = os.environ.get("CHROMIUM") or next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not CHROMIUM, reason="no Chromium: install it, or name its executable in $CHROMIUM"),
+]
+SUMMARIES = {
+    "realistic": report_summaries.realistic,
+    "hostile": report_summaries.hostile,
+    "empty": report_summaries.empty,
+}
+OPEN_ALL = "document.querySelectorAll('details').forEach(element => element.open = true)"
+
+#: Elements that reach past the window, other than inside a container that scrolls by itself.
+STICKING_OUT = """() => [...document.querySelectorAll('body *')].filter(element =>
+  !element.closest('.scroll, pre, .skip') && element.getBoundingClientRect().right > innerWidth + 1
+).map(element => element.outerHTML.slice(0, 200))"""
+
+#: Texts that cannot be read: no size, the colour of what lies behind, or cut by a box that does not scroll.
+UNREADABLE = """() => {
+  const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
+  const rgba = colour => {
+    canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
+    const data = canvas.getImageData(0, 0, 1, 1).data;
+    return [data[0], data[1], data[2], data[3] / 255];
+  };
+  const behind = element => {
+    const layers = [];
+    for (let at = element; at; at = at.parentElement) layers.unshift(rgba(getComputedStyle(at).backgroundColor));
+    const blend = (under, over) => under.map((part, i) => over[i] * over[3] + part * (1 - over[3]));
+    return layers.reduce(blend, [255, 255, 255]);
+  };
+  const light = colour => {
+    const linear = part => part <= .03928 ? part / 12.92 : ((part + .055) / 1.055) ** 2.4;
+    const [r, g, b] = colour.map(part => linear(part / 255));
+    return .2126 * r + .7152 * g + .0722 * b;
+  };
+  const contrast = (one, other) => {
+    const [dark, bright] = [light(one), light(other)].sort((a, b) => a - b);
+    return (bright + .05) / (dark + .05);
+  };
+  const found = [], seen = new Set();
+  const walker = document.createTreeWalker(document.querySelector('body'), NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const element = walker.currentNode.parentElement;
+    if (!walker.currentNode.data.trim() || element.closest('.skip') || seen.has(element)) continue;
+    seen.add(element);
+    const range = document.createRange();
+    range.selectNodeContents(walker.currentNode);
+    const box = range.getBoundingClientRect(), style = getComputedStyle(element);
+    const ratio = contrast(rgba(style.color), behind(element));
+    if (box.width < 1 || box.height < 6) found.push('no size: ' + element.outerHTML.slice(0, 200));
+    else if (ratio < 4.5) found.push('contrast ' + ratio.toFixed(2) + ': ' + element.outerHTML.slice(0, 200));
+    else if (['hidden', 'clip'].includes(style.overflowX) && element.scrollWidth > element.clientWidth + 1)
+      found.push('cut: ' + element.outerHTML.slice(0, 200));
+  }
+  return found;
+}"""
+
+
+@dataclass
+class Watched:
+    """An open page and everything it did that a report must not do."""
+
+    page: sync_api.Page
+    dialogs: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+    console: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[sync_api.Browser]:
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("report")
+    for name, summary in SUMMARIES.items():
+        (folder / f"{name}.html").write_bytes(render(summary()).encode())
+    return {name: folder / f"{name}.html" for name in SUMMARIES}
+
+
+def opened(browser: sync_api.Browser, file: Path, width: int = 1440, scheme: str = "light") -> Watched:
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
+    watched = Watched(context.new_page())
+    watched.page.on("dialog", lambda dialog: (watched.dialogs.append(dialog.message), dialog.dismiss()))
+    watched.page.on("request", lambda request: watched.requests.append(request.url))
+    watched.page.on("console", lambda message: watched.console.append(message.text))
+    watched.page.on("pageerror", lambda error: watched.errors.append(str(error)))
+    watched.page.goto(file.as_uri())
+    watched.page.evaluate(OPEN_ALL)
+    return watched
+
+
+def test_hostile_rows_run_nothing_and_request_nothing(browser: sync_api.Browser, files: dict[str, Path]) -> None:
+    watched = opened(browser, files["hostile"])
+    for link in watched.page.locator("a:not(.skip)").all():
+        link.click()
+    watched.page.wait_for_timeout(300)
+    assert watched.dialogs == []
+    assert watched.console == []
+    assert watched.errors == []
+    local = [url for url in watched.requests if not url.startswith(("data:", f"{files['hostile'].as_uri()}#"))]
+    assert local == [files["hostile"].as_uri()]
+    assert watched.page.locator("script, img, svg, iframe, object, embed, form").count() == 0
+    assert watched.page.url.startswith(files["hostile"].as_uri())
+
+
+def test_the_policy_stops_a_script_that_slips_in(
+    browser: sync_api.Browser, files: dict[str, Path], tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.html"
+    script = "<script>alert('slipped')</script><img src=http://127.0.0.1:9/x.png onerror=alert('slipped')>"
+    broken.write_text(files["empty"].read_text("utf-8").replace("</main>", f"{script}</main>"), "utf-8")
+    watched = opened(browser, broken)
+    watched.page.wait_for_timeout(300)
+    assert watched.dialogs == []
+    assert len([line for line in watched.console if "Content Security Policy" in line]) >= 2
+
+
+@pytest.mark.parametrize("name", SUMMARIES)
+@pytest.mark.parametrize("width", [320, 390, 800, 1440])
+def test_the_page_never_scrolls_sideways(
+    browser: sync_api.Browser, files: dict[str, Path], name: str, width: int
+) -> None:
+    page = opened(browser, files[name], width).page
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate(STICKING_OUT) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1440])
+@pytest.mark.parametrize("name", SUMMARIES)
+def test_all_text_can_be_read(
+    browser: sync_api.Browser, files: dict[str, Path], name: str, width: int, scheme: str
+) -> None:
+    assert opened(browser, files[name], width, scheme).page.evaluate(UNREADABLE) == []
+
+
+def test_every_sample_shows_its_text_in_the_direction_of_its_script(
+    browser: sync_api.Browser, files: dict[str, Path]
+) -> None:
+    page = opened(browser, files["realistic"]).page
+    for language, direction in {"he": "rtl", "fa": "rtl", "ja": "ltr"}.items():
+        sides = page.locator(f".text[lang={language}]")
+        directions = sides.evaluate_all("all => all.map(element => getComputedStyle(element).direction)")
+        assert directions.count(direction) >= len(directions) / 2, language
+        assert min(sides.evaluate_all("all => all.map(element => element.innerText.length)")) > 0
+
+
+def test_an_override_character_does_not_reorder_what_follows(browser: sync_api.Browser, files: dict[str, Path]) -> None:
+    page = opened(browser, files["hostile"]).page
+    lefts = page.evaluate("""() => {
+      const side = [...document.querySelectorAll('.text')].find(element => element.innerText.includes('[U+202E]'));
+      const text = side.lastChild, range = document.createRange();
+      return [...text.data.trimEnd()].map((_, i) => {
+        range.setStart(text, i); range.setEnd(text, i + 1);
+        return range.getBoundingClientRect().left;
+      });
+    }""")
+    assert len(lefts) > 5
+    assert lefts == sorted(lefts)
+
+
+def test_a_reason_links_to_its_samples_and_opens_them(browser: sync_api.Browser, files: dict[str, Path]) -> None:
+    page = opened(browser, files["realistic"]).page
+    page.evaluate("document.querySelectorAll('details').forEach(element => element.open = false)")
+    page.locator(".funnel a", has_text="near_duplicate").click()
+    page.locator("details[open] summary", has_text="near_duplicate").wait_for()
+    assert page.locator("details[open]").count() == 1
+    assert page.locator("details[open] summary").bounding_box()["y"] >= 0  # type: ignore[index]
+
+
+def test_the_page_can_be_used_by_keyboard_with_visible_focus(browser: sync_api.Browser, files: dict[str, Path]) -> None:
+    page = opened(browser, files["realistic"]).page
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the report"
+    assert page.evaluate("document.activeElement.getBoundingClientRect().left") >= 0
+    reached = set()
+    for _ in range(200):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.tagName + '.' + document.activeElement.className"))
+        outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+        if page.evaluate("document.activeElement === document.body"):
+            break
+        assert outline == "solid"
+    assert {"A.", "SUMMARY.", "PRE.", "DIV.scroll "} <= reached
+
+
+def test_landmarks_and_table_headers_are_there(browser: sync_api.Browser, files: dict[str, Path]) -> None:
+    page = opened(browser, files["realistic"]).page
+    assert [page.locator(tag).count() for tag in ("main", "nav[aria-label]", "header", "h1")] == [1, 1, 1, 1]
+    assert page.locator("th:not([scope])").count() == 0
+    assert page.locator("table").count() == page.locator(".scroll[aria-label] table").count()
+    assert page.locator("tbody tr").count() == page.locator("tbody tr > th[scope=row]").count()
+    ids = page.evaluate("[...document.querySelectorAll('[id]')].map(element => element.id)")
+    assert len(ids) == len(set(ids))
+    broken = "[...document.querySelectorAll('a')].filter(a => !document.querySelector(a.getAttribute('href'))).length"
+    assert page.evaluate(broken) == 0
+
+
+def test_printing_shows_whole_tables(browser: sync_api.Browser, files: dict[str, Path]) -> None:
+    page = opened(browser, files["realistic"]).page
+    page.emulate_media(media="print")
+    hidden = "[...document.querySelectorAll('.scroll')].filter(box => box.scrollHeight > box.clientHeight + 1).length"
+    assert page.evaluate(hidden) == 0

@@ -1,0 +1,175 @@
+"""The page as markup: complete, escaped, bounded, for every summary there can be."""
+
+from __future__ import annotations
+
+import copy
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+import report_summaries
+
+from pairmill.report.page import LARGEST, render
+
+TEXT_ONLY = {"style", "title"}
+VOID = {"meta", "link"}
+
+
+class Page(HTMLParser):
+    """Tags with attributes, and the text of the page; checks that tags nest."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.words: list[str] = []
+        self.feed(html)
+        self.close()
+        assert self.open == []
+        self.text = " ".join(" ".join(self.words).split())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if not TEXT_ONLY & set(self.open):
+            self.words.append(data)
+
+
+@pytest.fixture(scope="module")
+def realistic() -> dict[str, Any]:
+    return report_summaries.realistic()
+
+
+def test_hostile_strings_add_no_tag_and_no_attribute() -> None:
+    html = render(report_summaries.hostile())
+    page = Page(html)
+    expected = {"script", "img", "svg", "iframe", "object", "embed", "form", "base"}
+    assert not expected & {tag for tag, _ in page.tags}
+    assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
+    links = [
+        value or "" for _, attributes in page.tags for name, value in attributes.items() if name in ("href", "src")
+    ]
+    assert {link for link in links if not re.fullmatch(r"#[a-z0-9-]+", link)} == {"data:,"}
+    assert "{{ 7*7 }}{% for x in y %}${7*7} [8]" in page.text
+
+
+def test_the_policy_comes_first_and_allows_neither_script_nor_request() -> None:
+    html = render(report_summaries.empty())
+    metas = [attributes for tag, attributes in Page(html).tags if tag == "meta"]
+    assert metas[1]["http-equiv"] == "Content-Security-Policy"
+    assert str(metas[1]["content"]).startswith("default-src 'none'; style-src 'unsafe-inline'; img-src data:")
+    style = html[html.index("<style>") : html.index("</style>")]
+    assert "url(" not in style
+    assert "@import" not in style
+
+
+def test_lone_surrogates_anywhere_leave_the_page_encodable() -> None:
+    assert b"[U+D800]" in render(report_summaries.hostile()).encode()
+
+
+@pytest.mark.parametrize("character", ["x", "漢", "&", "\u202ea"])
+def test_page_stays_below_five_megabytes_for_any_text(character: str) -> None:
+    html = render(report_summaries.huge(character))
+    assert len(html.encode()) <= LARGEST
+    assert html.count('<div class="sides">') == 30 * 50
+
+
+def test_page_stays_below_five_megabytes_for_many_samples() -> None:
+    assert len(render(report_summaries.huge("漢", reasons=30, rows=200)).encode()) <= LARGEST
+
+
+def test_a_run_without_anything_has_a_page() -> None:
+    text = Page(render(report_summaries.empty())).text
+    assert "No ledger" in text
+    assert "None" not in text
+    Page(render({}))
+
+
+def test_missing_optional_fields_are_no_error(realistic: dict[str, Any]) -> None:
+    summary = copy.deepcopy(realistic)
+    summary["samples"] = {"kept": [{"anchor": None, "positive": None}]}
+    summary["rules"] = [{"name": "letters"}]
+    summary["inputs"], summary["quarantine"], summary["expectations"] = [{"name": "django"}], [{}], [{"holds": False}]
+    summary["languages"], summary["declared_identified"] = [{}], [{}]
+    assert "1 of 1 expectation does not hold" in Page(render(summary)).text
+
+
+def test_both_balances_are_written_out(realistic: dict[str, Any]) -> None:
+    text = Page(render(realistic)).text
+    total = realistic["ledger"]["total"]
+    rejected = sum(total["rejected"].values())
+    assert f"{total['rows_in']:,} rows in = {total['kept']:,} kept + {rejected:,} rejected + 401 quarantine" in text
+    no_pair = sum(total["no_pair"].values())
+    assert f"{total['records_in']:,} records in = {total['parsed']:,} parsed + {no_pair:,} no pair + 401" in text
+    assert text.count(" balances") == 2
+
+
+def test_a_ledger_that_does_not_balance_is_shown_as_such(realistic: dict[str, Any]) -> None:
+    summary = copy.deepcopy(realistic)
+    summary["ledger"]["total"]["kept"] -= 7
+    assert "off by 7" in Page(render(summary)).text
+
+
+def test_every_loss_of_the_ledger_stands_in_the_funnel(realistic: dict[str, Any]) -> None:
+    html = render(realistic)
+    funnel = html[html.index('<ol class="funnel">') : html.index("Balances")]
+    text = Page(f"<div>{funnel[: funnel.rindex('</ol>')]}</ol></div>").text
+    total = realistic["ledger"]["total"]
+    for losses in (total["no_pair"], total["rejected"], total["quarantine"]):
+        for name, count in losses.items():
+            assert re.search(rf"{re.escape(name)} −{count:,}\b", text), name
+
+
+def test_the_largest_language_pairs_are_shown_and_the_others_summed() -> None:
+    text = Page(render(report_summaries.huge("x", reasons=2, rows=2))).text
+    assert "en → q00199" in text
+    assert "en → q00200" not in text
+    assert "9,800 more pairs 48,024,900 9,800" in text
+
+
+def test_the_largest_disagreement_of_declared_and_identified_comes_first() -> None:
+    summary = report_summaries.empty()
+    summary["declared_identified"] = [
+        {"declared": "nb", "identified": "da", "rows": 5},
+        {"declared": "de", "identified": "de", "rows": 90},
+        {"declared": "de", "identified": "lb", "rows": 10},
+        {"declared": None, "identified": "fr", "rows": 3},
+    ]
+    text = Page(render(summary)).text
+    assert "Of 105 sides with a declared and an identified language, 90 (85.7%) agree; 3 sides lack one" in text
+    assert "de lb 10 10.0% nb da 5 100%" in text
+
+
+def test_a_long_text_is_cut_and_its_length_told() -> None:
+    summary = report_summaries.empty()
+    summary["samples"] = {"kept": [report_summaries.row("a" * 1234, "b" * 1000, "de")]}
+    page = Page(render(summary))
+    assert "1,234 characters, the first 1,000 shown" in page.text
+    assert "a" * 1000 in page.text
+    assert "a" * 1001 not in page.text
+    assert "1,000 characters, the first" not in page.text
+
+
+def test_samples_carry_their_language_and_direction_and_ill_formed_tags_none() -> None:
+    summary = report_summaries.empty()
+    summary["samples"] = {"kept": [report_summaries.row("peace", "سلام", "ar"), report_summaries.row("x", "y", 'a" b')]}
+    sides = [attributes for tag, attributes in Page(render(summary)).tags if attributes.get("class") == "text"]
+    assert [side["dir"] for side in sides] == ["auto"] * 4
+    assert [side.get("lang") for side in sides] == ["en", "ar", "en", None]
+
+
+def test_many_inputs_are_folded_into_one_column() -> None:
+    text = Page(render(report_summaries.huge("x", reasons=2, rows=2))).text
+    assert "488 more inputs" in text
+    assert "300 more inputs not shown" in text
+
+
+def test_one_page_for_the_same_summary(realistic: dict[str, Any]) -> None:
+    assert render(realistic) == render(copy.deepcopy(realistic))
