@@ -27,6 +27,8 @@ ROOT = Path(__file__).resolve().parents[1]
 SHARED_DATA = ROOT.parent / "shared" / "data"
 Process = subprocess.Popen[bytes]
 BIN = Path(sys.executable).parent
+#: A token that an earlier `ray.init` left in the user's home would otherwise lock the clusters of the tests.
+NO_TOKEN = {"RAY_AUTH_MODE": "disabled"}
 KEYS = {"AWS_ACCESS_KEY_ID": "pairmill", "AWS_SECRET_ACCESS_KEY": "pairmill-secret", "AWS_REGION": "us-east-1"}
 
 
@@ -157,7 +159,7 @@ class RayCluster:
             sys.executable, "-m", "ray.scripts.scripts", "job", "submit", "--address", self.job_address,
             "--working-dir", str(working_dir), "--runtime-env-json", json.dumps({"env_vars": env}), "--", *entrypoint,
         ]
-        return _run(command, cwd=ROOT, env=clean_environment(), timeout=timeout)
+        return _run(command, cwd=ROOT, env=clean_environment(**NO_TOKEN), timeout=timeout)
 
     def add_node(self, *options: str, cpus: int = 1) -> Process:
         """One more raylet; returns when its ports answer."""
@@ -173,7 +175,7 @@ class RayCluster:
             process = subprocess.Popen(
                 [sys.executable, "-m", "ray.scripts.scripts", "start", *options, *ours],
                 stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, cwd=self.folder,
-                env=clean_environment(),
+                env=clean_environment(**NO_TOKEN),
             )
         self.nodes.append(process)
         wait_for(lambda: listens(agent), process, log, f"raylet {number}", seconds=120)

@@ -2,8 +2,9 @@
 
     python tests/benchmarks/annotate_rate.py DATA [--rows 40000] [--batch 512]
 
-DATA is a directory with `bitext/bible.parquet`, `bitext/libreoffice_help.parquet` (columns src, tgt, src_lang, tgt_lang)
-and `web/documents.parquet` (columns title, text, lang_declared). Short pairs are reported in rows, pages in MB of text.
+DATA is a directory with `bitext/bible.parquet` and `bitext/libreoffice_help.parquet` (columns src, tgt, src_lang,
+tgt_lang) and `web/documents.parquet` (columns title, text, lang_declared). Short pairs are reported in rows, pages in
+MB of text.
 """
 
 from __future__ import annotations
@@ -84,7 +85,9 @@ def annotate(table: pa.Table, rows: int) -> dict[str, float]:
                 values = [module.score(*sides)] if per_pair else [module.score(side) for side in sides]
                 scores |= dict(zip(RULES[name].columns, values, strict=True))
         with timed("thresholds"):
-            thresholds.apply(rules, pa.table({**scores, "anchor_lang": sides[0].langs, "positive_lang": sides[1].langs}))
+            thresholds.apply(
+                rules, pa.table({**scores, "anchor_lang": sides[0].langs, "positive_lang": sides[1].langs})
+            )
     return seconds
 
 

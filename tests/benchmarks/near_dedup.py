@@ -6,8 +6,8 @@ Corpora, made from the shared data with a fixed seed:
   short   300,000 sentences, of which 60,000 are exact copies and 30,000 have one word changed
 
 Truth: all pairs with an exact Jaccard similarity of at least 0.8, found by an exact set-similarity join (prefix filter:
-two sets that similar share one of their rarest shingles), which shares no code with signatures, bands or groups. It takes
-minutes and is cached in the temporary directory.
+two sets this similar share one of their rarest shingles), which shares no code with signatures, bands or groups. It
+takes minutes and is cached in the temporary directory.
 Recall: share of the true pairs of which not both rows are kept. Precision: share of the removed rows whose kept partner
 has J >= 0.8 by plain-Python shingle sets. Rates are per CPU-second of one core, kernels warm, text in memory.
 """
@@ -26,6 +26,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from scipy.sparse import csr_matrix
 
 from pairmill.curate.dedup.exact import first_of, hash128
 from pairmill.curate.dedup.groups import near_groups
@@ -33,6 +34,7 @@ from pairmill.curate.dedup.minhash import bands, has_shingles, signatures, sketc
 from pairmill.curate.dedup.resolve import resolve, sets
 
 THRESHOLD = 0.8
+SLACK = 1e-9
 LANGUAGES = ("en", "de", "fr", "es", "ru", "zh")
 TARGETS = {"recall": 0.98, "precision": 0.999}
 
@@ -60,8 +62,8 @@ def near_dedup(column: pa.Array, threshold: float = THRESHOLD) -> Result:
     banded = timed("bands", lambda: bands(signature))
     groups = timed("groups", lambda: near_groups(banded, sketch(signature), has_shingles(signature), threshold))
     grouped = np.flatnonzero(np.bincount(groups.labels, minlength=len(rows))[groups.labels] > 1)
-    shingle_sets = timed("sets", lambda: sets(texts.take(pa.array(grouped))))
-    found = timed("resolve", lambda: resolve(groups.labels[grouped], *shingle_sets, banded[grouped], threshold))
+    values, offsets = timed("sets", lambda: sets(texts.take(pa.array(grouped))))
+    found = timed("resolve", lambda: resolve(groups.labels[grouped], values, offsets, banded[grouped], threshold))
     partner = np.full(len(column), -1)
     removed = ~found.kept
     partner[rows[grouped[removed]]] = rows[grouped[found.partner[removed]]]
@@ -81,7 +83,9 @@ def pages(data: Path, count: int, rng: np.random.Generator) -> pa.Array:
 def changed_page(text: str, rng: np.random.Generator) -> str:
     lines = text.split("\n")
     if rng.random() < 0.3 and len(lines) > 4:
-        return "\n".join([f"Home | Page {rng.integers(1000)} | Log in", *lines[1:-1], f"(c) {rng.integers(1990, 2030)}"])
+        return "\n".join(
+            [f"Home | Page {rng.integers(1000)} | Log in", *lines[1:-1], f"(c) {rng.integers(1990, 2030)}"]
+        )
     words = text.split(" ")
     for _ in range(max(1, round(len(words) * rng.choice([0.002, 0.01, 0.02, 0.04])))):
         at = int(rng.integers(len(words)))
@@ -91,7 +95,9 @@ def changed_page(text: str, rng: np.random.Generator) -> str:
 
 def sentences(data: Path, count: int, rng: np.random.Generator) -> pa.Array:
     names = ("bible", "libreoffice_help")
-    texts = [t for n in names for t in pq.read_table(data / "bitext" / f"{n}.parquet", columns=["src"])["src"].to_pylist()]
+    texts = [
+        t for n in names for t in pq.read_table(data / "bitext" / f"{n}.parquet", columns=["src"])["src"].to_pylist()
+    ]
     chosen = [texts[i] for i in rng.permutation(len(texts))[: int(count * 0.7)]]
     copies = [chosen[i] for i in rng.integers(0, len(chosen), count // 5)]
     edited = [changed_sentence(chosen[i], rng) for i in rng.integers(0, len(chosen), count - len(chosen) - len(copies))]
@@ -118,47 +124,56 @@ def true_pairs(column: pa.Array, threshold: float) -> np.ndarray:
 
 
 def similar_pairs(values: np.ndarray, offsets: np.ndarray, threshold: float) -> np.ndarray:
-    """Join sets exactly: candidates share one of the n - ceil(threshold n) + 1 rarest values of both sets."""
+    """Join sets exactly: candidates share one of the n - ceil(threshold n) + 1 rarest values of both sets.
+
+    At the first value they share, what follows in both must be enough for the threshold (PPJoin's positional filter).
+    """
     _, ids, counts = np.unique(values, return_inverse=True, return_counts=True)
     ids = np.argsort(np.argsort(counts, kind="stable"))[ids]  # number values by how rare they are
     sizes = np.diff(offsets)
     row = np.repeat(np.arange(len(sizes)), sizes)
     ids = ids[np.lexsort((ids, row))]
-    prefix = sizes - np.ceil(threshold * sizes - 1e-9).astype(np.int64) + 1
-    in_prefix = np.arange(len(ids)) - np.repeat(offsets[:-1], sizes) < prefix[row]
-    token, holder = ids[in_prefix], row[in_prefix]
-    order = np.lexsort((holder, sizes[holder], token))
-    token, holder = token[order], holder[order]
-    pairs = np.empty(0, np.int64)
+    place = np.arange(len(ids)) - np.repeat(offsets[:-1], sizes)
+    prefix = sizes - np.ceil(threshold * sizes - SLACK).astype(np.int64) + 1
+    used = place < prefix[row]
+    left, right = np.divmod(candidates(ids[used], row[used], place[used], sizes, threshold), len(sizes))
+    common = common_values(ids, offsets, left, right)
+    similar = common >= threshold * (sizes[left] + sizes[right] - common) - SLACK
+    return np.stack([left[similar], right[similar]], axis=1)
+
+
+def candidates(
+    token: np.ndarray, holder: np.ndarray, place: np.ndarray, sizes: np.ndarray, threshold: float
+) -> np.ndarray:
+    """Pair the holders of equal tokens, as left * n + right, unless sizes and places rule the pair out."""
+    order = np.lexsort((sizes[holder], token))
+    token, holder, rest = token[order], holder[order], (sizes[holder] - place)[order]
+    size = sizes[holder]
+    found: list[np.ndarray] = []
     at = np.arange(len(token))
     for distance in range(1, len(token)):
         at = at[at + distance < len(token)]
         at = at[token[at] == token[at + distance]]
-        at = at[sizes[holder[at]] >= threshold * sizes[holder[at + distance]] - 1e-9]  # ordered by size: none comes after
+        at = at[size[at] >= threshold * size[at + distance] - SLACK]  # ordered by size
         if not len(at):
             break
-        left, right = np.sort([holder[at], holder[at + distance]], axis=0)
-        pairs = np.unique(np.concatenate([pairs, left * len(sizes) + right]))
-    left, right = np.divmod(pairs, len(sizes))
-    common = common_values(ids, offsets, left, right)
-    similar = common >= threshold * (sizes[left] + sizes[right] - common) - 1e-9
-    return np.stack([left[similar], right[similar]], axis=1)
+        to = at + distance
+        enough = threshold / (1 + threshold) * (size[at] + size[to]) - SLACK
+        possible = np.minimum(rest[at], rest[to]) >= enough
+        ends = np.sort([holder[at[possible]], holder[to[possible]]], axis=0)
+        found.append(np.unique(ends[0] * len(sizes) + ends[1]))
+        if sum(map(len, found)) > 20_000_000:
+            found = [np.unique(np.concatenate(found))]
+    return np.unique(np.concatenate(found)) if found else np.empty(0, np.int64)
 
 
 def common_values(ids: np.ndarray, offsets: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    common = np.empty(len(left), np.int64)
-    step = 20_000
-    for start in range(0, len(left), step):
-        sides = [side[start : start + step] for side in (left, right)]
-        keys = np.sort(np.concatenate([keyed(ids, offsets, side) for side in sides]))
-        common[start : start + step] = np.bincount(keys[1:][keys[1:] == keys[:-1]] >> 32, minlength=len(sides[0]))
-    return common
-
-
-def keyed(ids: np.ndarray, offsets: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    sizes = offsets[rows + 1] - offsets[rows]
-    within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    return (np.repeat(np.arange(len(rows)), sizes) << 32) + ids[np.repeat(offsets[rows], sizes) + within]
+    """Count the values that pairs of rows share."""
+    matrix = csr_matrix((np.ones(len(ids), np.int32), ids, offsets))
+    step = 10_000
+    parts = [slice(start, start + step) for start in range(0, len(left), step)]
+    common = [np.asarray(matrix[left[part]].multiply(matrix[right[part]]).sum(axis=1)).ravel() for part in parts]
+    return np.concatenate(common) if common else np.empty(0, np.int64)
 
 
 def grams(text: str) -> set[str]:
@@ -197,7 +212,9 @@ def measure(name: str, column: pa.Array) -> dict[str, Any]:
         "recall": round(float(1 - both_kept.mean()), 5),
         "precision": round(precision(column, result, THRESHOLD), 5),
         "signature_megabytes_per_cpu_second": round(
-            pc.sum(pc.binary_length(column.filter(pa.array(first_of(hash128(column)) == np.arange(len(column)))))).as_py()
+            pc.sum(
+                pc.binary_length(column.filter(pa.array(first_of(hash128(column)) == np.arange(len(column)))))
+            ).as_py()
             / 1e6
             / result.seconds["signatures"],
             1,
@@ -211,7 +228,9 @@ def measure(name: str, column: pa.Array) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     default = Path(__file__).resolve().parents[3] / "shared" / "data"
-    parser.add_argument("--data", type=Path, default=default, help="directory of the shared data (default: %(default)s)")
+    parser.add_argument(
+        "--data", type=Path, default=default, help="directory of the shared data (default: %(default)s)"
+    )
     parser.add_argument("--pages", type=int, default=15_000, help="original pages; 30 %% are added as near copies")
     parser.add_argument("--sentences", type=int, default=300_000, help="sentences, copies included")
     parser.add_argument("--json", type=Path, help="write the results to this file")

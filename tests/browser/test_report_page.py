@@ -21,13 +21,16 @@ CHROMIUM = os.environ.get("CHROMIUM") or next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
 FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
+    f"--{flag}"
+    for flag in (
+        "no-sandbox",
+        "disable-gpu",
+        "disable-quic",
+        "no-first-run",
+        "disable-background-networking",
+        "disable-component-update",
+        "disable-sync",
+    )
 ]
 pytestmark = [
     pytest.mark.browser,
@@ -48,10 +51,13 @@ STICKING_OUT = """() => [...document.querySelectorAll('body *')].filter(element 
 #: Texts that cannot be read: no size, the colour of what lies behind, or cut by a box that does not scroll.
 UNREADABLE = """() => {
   const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
+  const known = new Map();
   const rgba = colour => {
+    if (known.has(colour)) return known.get(colour);
     canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
     const data = canvas.getImageData(0, 0, 1, 1).data;
-    return [data[0], data[1], data[2], data[3] / 255];
+    known.set(colour, [data[0], data[1], data[2], data[3] / 255]);
+    return known.get(colour);
   };
   const behind = element => {
     const layers = [];

@@ -23,7 +23,7 @@ from pairmill.curate.dedup import exact, minhash, shingles
 from pairmill.curate.heuristics import Side, score_all, versions
 from pairmill.curate.shards import pieces_of
 from pairmill.pairs import sources
-from pairmill.pairs.batch import QUARANTINE, Batch, quarantine_table
+from pairmill.pairs.batch import QUARANTINE, Batch, Quarantined, quarantine_table
 from pairmill.pairs.schema import PARSED
 from pairmill.runs.storage import open_storage
 from pairmill.runs.units import Stopwatch, Units, digest
@@ -33,7 +33,8 @@ from pairmill.spec.rules import RULES
 VERSION = 1
 PREFIX = "stages/annotate"
 CHUNK_RECORDS = 250_000
-GROUP_ROWS = 16_384
+BATCH_ROWS, BATCH_BYTES = 2_048, 1 << 20  # rows annotated at once: enough for fixed costs, few enough for the cache
+GROUP_ROWS, GROUP_BYTES = 16_384, 32 << 20  # rows of a Parquet row group
 SIDES = ("anchor", "positive")
 
 
@@ -230,34 +231,57 @@ def _write_chunk(
     first = next(batches, None)
     if first is None:
         return None
-    path, quarantine_path = units.data_path(key), None
+    path, quarantine = units.data_path(key), _QuarantineFile(units, key)
     with ExitStack() as files:
         writer = files.enter_context(units.storage.parquet_writer(path, schema(spec), plain=("exact", "signature")))
-        quarantine = None
-        waiting: list[pa.Table] = []
-        for batch in _until(first, batches, CHUNK_RECORDS):
-            stats.count(batch)
-            if batch.quarantine:
-                if quarantine is None:
-                    quarantine_path = units.data_path(key, "-quarantine")
-                    quarantine = files.enter_context(units.storage.parquet_writer(quarantine_path, QUARANTINE))
-                quarantine.write_table(quarantine_table(batch.quarantine))
-            if len(batch.pairs):
-                table = annotate(batch.pairs, spec, spec_input, stats)
-                stats.text_bytes += table["anchor"].nbytes + table["positive"].nbytes
-                waiting.append(table)
-            if sum(map(len, waiting)) >= GROUP_ROWS:
-                writer.write_table(pa.concat_tables(waiting).combine_chunks())
-                waiting.clear()
-        if waiting:
-            writer.write_table(pa.concat_tables(waiting).combine_chunks())
-    manifest = {
-        "file": path,
-        "quarantine_file": quarantine_path,
-        **stats.to_json(),
-        "record": watch.record(),
-    }
+        parsed = _parsed(_until(first, batches, CHUNK_RECORDS), stats, quarantine, files)
+        annotated = (annotate(pairs, spec, spec_input, stats) for pairs in _regroup(parsed, BATCH_ROWS, BATCH_BYTES))
+        for table in _regroup(annotated, GROUP_ROWS, GROUP_BYTES):
+            stats.text_bytes += table["anchor"].nbytes + table["positive"].nbytes
+            writer.write_table(table)
+    manifest = {"file": path, "quarantine_file": quarantine.path, **stats.to_json(), "record": watch.record()}
     return units.commit(key, manifest)
+
+
+@dataclass
+class _QuarantineFile:
+    """A chunk's quarantined records; the file is made with the first."""
+
+    units: Units
+    key: str
+    path: str | None = None
+    writer: Any = None
+
+    def write(self, entries: list[Quarantined], files: ExitStack) -> None:
+        if self.writer is None:
+            self.path = self.units.data_path(self.key, "-quarantine")
+            self.writer = files.enter_context(self.units.storage.parquet_writer(self.path, QUARANTINE))
+        self.writer.write_table(quarantine_table(entries))
+
+
+def _parsed(
+    batches: Iterator[Batch], stats: Stats, quarantine: _QuarantineFile, files: ExitStack
+) -> Iterator[pa.Table]:
+    for batch in batches:
+        stats.count(batch)
+        if batch.quarantine:
+            quarantine.write(batch.quarantine, files)
+        yield batch.pairs
+
+
+def _regroup(tables: Iterator[pa.Table], rows: int, size: int) -> Iterator[pa.Table]:
+    """Join consecutive tables until they hold `rows` rows or `size` bytes; empty ones vanish."""
+    waiting: list[pa.Table] = []
+    have = bytes_ = 0
+    for table in tables:
+        if len(table):
+            waiting.append(table)
+            have, bytes_ = have + len(table), bytes_ + table.nbytes
+        if have >= rows or bytes_ >= size:
+            yield pa.concat_tables(waiting).combine_chunks()
+            waiting, have, bytes_ = [], 0, 0
+    if waiting:
+        yield pa.concat_tables(waiting).combine_chunks()
 
 
 def _until(first: Batch, batches: Iterator[Batch], records: int) -> Iterator[Batch]:

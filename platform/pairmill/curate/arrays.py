@@ -1,4 +1,4 @@
-"""Arrays of code points cut into rows by offsets (n + 1): what NumPy lacks for them. Empty rows are allowed everywhere."""
+"""What NumPy lacks for arrays of code points cut into rows by offsets (n + 1). Rows may be empty everywhere."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def after(values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
 
 
 def stretches(mask: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The stretches of each row where `mask` is true: where they start and end, and the rows' offsets in them (n + 1)."""
+    """The stretches of each row where `mask` is true: their starts, their ends, the rows' offsets in them (n + 1)."""
     starts = np.flatnonzero(mask & ~before(mask, offsets))
     ends = np.flatnonzero(mask & ~after(mask, offsets)) + 1
     return starts, ends, np.searchsorted(starts, offsets)

@@ -1,11 +1,12 @@
 """Clean: repairs that keep what a text says and make equal texts equal.
 
-1. One pass over the code points finds, for each row, the steps that may change it; a clean row costs a table look-up per
-   character.
-2. The steps run in the order of the spec's fields, entities, mojibake, unicode, control, whitespace, each on its suspects.
+1. One pass over the code points finds, for each row, the steps that may change it (`suspects.flags`); a clean row costs
+   a table look-up per character.
+2. The steps run in the order of the spec's fields (entities, mojibake, unicode, control, whitespace), each on its
+   suspects alone.
 3. A row that a step changed is examined again, and the round repeats until nothing changes (at most ROUNDS times):
    removing a zero-width character may bring `&am` and `p;` together, and `&amp;quot;` was escaped twice. So cleaning is
-   idempotent for every text that is done after ROUNDS - 1 rounds; only nested escapes written for the purpose need more.
+   idempotent for every text that needs fewer than ROUNDS rounds; only escapes nested on purpose need more.
 
 References are resolved only with their semicolon (`?a=1&copy=2` is a URL), each by the rules of HTML 5.
 """
@@ -23,7 +24,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pairmill.curate import arrays, codepoints, invisible, suspects
+from pairmill.curate import invisible, suspects
 from pairmill.spec.curate import Clean
 
 VERSION = 1
@@ -57,7 +58,8 @@ def clean(column: pa.Array, options: Clean) -> tuple[pa.LargeStringArray, dict[s
             if len(rows):
                 new = after.filter(differs)
                 changed[bit][rows] = True
-                flags[rows] = suspects.flags(new, options)
+                if bit != suspects.SPACE:  # words joined by spaces give no other step anything to do
+                    flags[rows] = suspects.flags(new, options)
                 texts = _replace(texts, rows, new)
     return texts, {name: int(changed[bit].sum()) for bit, (name, _) in steps.items()}
 
@@ -105,13 +107,4 @@ def _normalise(texts: pa.LargeStringArray, form: Literal["NFC", "NFKC"]) -> pa.L
 
 
 def _whitespace(texts: pa.LargeStringArray) -> pa.LargeStringArray:
-    """Each row's words, the stretches without white space, joined by single spaces."""
-    flat, offsets = codepoints.decode(texts)
-    solid = codepoints.classes()[flat] != codepoints.SPACE
-    _, ends, words = arrays.stretches(solid, offsets)
-    last_of_row = words[1:][np.diff(words) > 0] - 1
-    spaces = np.delete(ends, last_of_row)
-    flat = flat.copy()
-    flat[spaces] = 0x20
-    solid[spaces] = True
-    return codepoints.encode(*arrays.compress(flat, offsets, solid))
+    return _by_row(texts, lambda text: " ".join(text.split()))

@@ -74,9 +74,9 @@ def decode(column: pa.Array) -> tuple[np.ndarray, np.ndarray]:
 
 
 def encode(flat: np.ndarray, offsets: np.ndarray) -> pa.LargeStringArray:
-    """Encode code points (uint32) and their row offsets (n + 1, starting anywhere in `flat`): the inverse of `decode`."""
+    """Encode code points (uint32) and row offsets (n + 1, starting anywhere in `flat`): the inverse of `decode`."""
     used = np.ascontiguousarray(flat[offsets[0] : offsets[-1]], np.uint32)
-    data = str(memoryview(used).cast("B"), "utf-32-le").encode()
+    data = used.tobytes().decode("utf-32-le").encode()
     rows = np.asarray(offsets, np.int64) - offsets[0]
     if len(data) != len(used):
         ends = np.zeros(len(used) + 1, np.int64)
@@ -105,4 +105,3 @@ def classes() -> np.ndarray:
     table[[ord(c) for c in WHITE_SPACE_CONTROLS]] = SPACE
     table.flags.writeable = False
     return table
-

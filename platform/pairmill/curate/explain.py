@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pairmill.curate import thresholds
+from pairmill.curate.annotate import SIDES
 from pairmill.curate.shardfiles import SHARD_BITS, rows_at
 from pairmill.errors import SpecError
 from pairmill.runs.record import Run
@@ -26,19 +27,17 @@ def explain_id(run: Run, pair_id: int) -> str:
 
 
 def explain_text(run: Run, text: str, limit: int) -> str:
-    """The stories of up to `limit` rows that hold `text` on either side."""
-    stories: list[str] = []
+    """The stories of up to `limit` rows that hold `text` on either side; rows that are just that come first."""
+    whole: list[str] = []
+    holding: list[str] = []
     for part, table in _tables(run):
-        hits = table.filter(
-            pc.or_(*[pc.fill_null(pc.match_substring(table[side], text), False) for side in ("anchor", "positive")])
-        )
-        stories += [_story(run, part, row) for row in hits.slice(0, limit - len(stories)).to_pylist()]
-        if len(stories) >= limit:
+        for stories, relation in ((whole, pc.equal), (holding, pc.match_substring)):
+            hits = table.filter(pc.or_(*[pc.fill_null(relation(table[side], text), False) for side in SIDES]))
+            stories += [_story(run, part, row) for row in hits.slice(0, limit - len(stories)).to_pylist()]
+        if len(whole) >= limit:
             break
-    return (
-        "\n\n".join(stories)
-        or f"no kept or rejected row of run {run.id} holds {text!r} (texts are compared after cleaning)"
-    )
+    found = list(dict.fromkeys([*whole, *holding]))[:limit]
+    return "\n\n".join(found) or f"no kept or rejected row of run {run.id} holds {text!r} (texts are as cleaned)"
 
 
 def _tables(run: Run, shard: int | None = None) -> Iterator[tuple[str, pa.Table]]:

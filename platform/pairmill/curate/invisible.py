@@ -2,13 +2,14 @@
 
 - Line breaks of any kind (CR, CR LF, VT, FF, FS to US, NEL, U+2028, U+2029) become a line feed; tab and line feed stay.
 - Removed: other controls, soft hyphen, zero-width space, word joiner, byte order mark, marks and embeddings of
-  direction, invisible operators, interlinear annotation, noncharacters such as U+FFFE.
+  direction, invisible operators, interlinear annotation, noncharacters such as U+FFFE, private use (bullets and icons
+  of fonts that are not here).
 - The joiners ZWJ and ZWNJ are spelling in some scripts and noise elsewhere. They stay
-    behind a virama (combining class 9): they choose conjunct or half form, at the end of a word, too (Malayalam, Sinhala);
+    behind a virama (combining class 9): they choose conjunct or half form, also at the end of a word (Malayalam);
     between two letters or marks of a joining or Indic script: Persian writes its prefixes and plurals with ZWNJ;
     ZWJ between two emoji, modifiers and U+FE0F included: families, professions, flags are joined by it.
   Of several joiners in a row the first is looked at, the others go.
-- Tags (U+E0020 to U+E007F) stay behind a black flag or another tag: they spell the flags of England, Scotland and Wales.
+- Tags (U+E0020 to U+E007F) stay behind a black flag: they spell the flags of England, Scotland and Wales.
 - Everything else of category Cf stays: Arabic number signs, Egyptian and musical controls are visible or needed.
 """
 
@@ -26,7 +27,8 @@ KEEP, REMOVE, BREAK, JOINER, TAG = range(5)
 _REMOVED = (
     (0x00, 0x08), (0x0E, 0x1B), (0x7F, 0x84), (0x86, 0x9F), (0xAD, 0xAD), (0x61C, 0x61C), (0x200B, 0x200B),
     (0x200E, 0x200F), (0x202A, 0x202E), (0x2060, 0x206F), (0xFDD0, 0xFDEF), (0xFEFF, 0xFEFF), (0xFFF9, 0xFFFB),
-    (0xFFFE, 0xFFFF), (0xE0001, 0xE0001),
+    (0xFFFE, 0xFFFF), (0xE0001, 0xE0001), (0xE000, 0xF8FF),
+    (0xF0000, 0x10FFFF),
 )  # fmt: skip
 _BREAKS = "\r\v\f\x1c\x1d\x1e\x1f\x85\u2028\u2029"
 _ZWJ = 0x200D
@@ -56,8 +58,7 @@ def _neighbours() -> np.ndarray:
     table = np.zeros(codepoints.LIMIT, np.uint8)
     classes = codepoints.classes()
     for first, last in _JOINING:
-        part = classes[first : last + 1]
-        table[first : last + 1] |= ((part == codepoints.LETTER) | (part == codepoints.MARK)).astype(np.uint8) * _IS_JOINING
+        table[first : last + 1][np.isin(classes[first : last + 1], (codepoints.LETTER, codepoints.MARK))] |= _IS_JOINING
     for point in np.flatnonzero(classes == codepoints.MARK).tolist():
         if unicodedata.combining(chr(point)) == 9:
             table[point] |= _IS_VIRAMA

@@ -3,7 +3,8 @@
 - unicode: a row may change if it holds a code point that its normal form replaces or that may join the one before
   (Unicode's quick check NO or MAYBE), or combining marks out of canonical order.
 - mojibake: UTF-8 read in a one-byte encoding shows as a lead byte's character with a continuation byte's behind it;
-  a row is suspect if two neighbours can be that in one of ENCODINGS. Plain ASCII never is.
+  a row is suspect if two neighbours can be that in one of ENCODINGS, or if it holds a C1 control (Windows-1252 read as
+  Latin-1). Plain ASCII never is.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ def flags(texts: pa.LargeStringArray, options: Clean) -> np.ndarray:
     """The steps of `options` that may change a row, as bits: uint8 (n,)."""
     flat, offsets = codepoints.decode(texts)
     found = arrays.bits(_table(options.unicode)[flat], offsets) & _wanted(options)
-    if options.unicode != "keep" and (found & UNNORMALISED).any():
-        found &= ~np.uint8(UNNORMALISED)
-        found[_rows(_unnormalised(flat, options.unicode), offsets)] |= UNNORMALISED
+    if options.unicode != "keep":
+        rows = np.flatnonzero(found & UNNORMALISED)
+        found[rows[~_unnormalised(texts.take(pa.array(rows)), options.unicode)]] &= ~np.uint8(UNNORMALISED)
     if options.whitespace == "collapse":
         found[_rows(_loose_spaces(flat, offsets), offsets)] |= SPACE
     if options.mojibake == "fix":
-        found[_rows(_misread_pairs(flat), offsets)] |= MOJIBAKE
+        found[_rows(_misread_text(flat, offsets), offsets)] |= MOJIBAKE
     return found
 
 
@@ -44,26 +45,27 @@ def _wanted(options: Clean) -> np.uint8:
 
 
 def _rows(at: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """The rows of positions; a pair that spans two rows makes the second a suspect for nothing."""
+    """The rows of positions."""
     return np.searchsorted(offsets, at, "right") - 1
 
 
-def _unnormalised(flat: np.ndarray, form: Literal["NFC", "NFKC"]) -> np.ndarray:
-    """Where a code point is doubtful by itself, or a combining mark out of order."""
-    doubtful = _doubtful(form)[flat]
+def _unnormalised(texts: pa.LargeStringArray, form: Literal["NFC", "NFKC"]) -> np.ndarray:
+    """Rows that hold a doubtful code point, or a combining mark out of order: bool (n,)."""
+    flat, offsets = codepoints.decode(texts)
     order = _combining()[flat]
-    doubtful[1:] |= (order[1:] > 0) & (order[:-1] > order[1:])
-    return np.flatnonzero(doubtful)
+    disorder = (order > 0) & (arrays.before(order, offsets) > order)
+    return arrays.bits((_doubtful(form)[flat] | disorder).view(np.uint8), offsets) > 0
 
 
-def _misread_pairs(flat: np.ndarray) -> np.ndarray:
-    """Where a code point and the one before it may be UTF-8 read in a one-byte encoding."""
+def _misread_text(flat: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Where a code point and the one before it may be UTF-8 read in a one-byte encoding, or a C1 control stands."""
     leads, continuations = _misread()
-    return np.flatnonzero(leads[flat[:-1]] & continuations[flat[1:]]) + 1
+    suspect = (arrays.before(leads[flat], offsets) & continuations[flat]) > 0
+    return np.flatnonzero(suspect | ((flat >= 0x80) & (flat <= 0x9F)))
 
 
 def _loose_spaces(flat: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """Where a space stands at an end of a row or behind another."""
+    """Where a space stands at an end of a row or behind another (if only that of the row before, at an end)."""
     space = flat == 0x20
     filled = np.diff(offsets) > 0
     ends = np.concatenate([offsets[:-1][filled], offsets[1:][filled] - 1])

@@ -7,7 +7,6 @@ first, then the positive's. A score of NaN or null means that the rule does not 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -20,12 +19,12 @@ from pairmill.spec.rules import RULES, Rule
 
 @dataclass(frozen=True)
 class ActiveRule:
-    """A rule with the bounds that apply, and those that differ by language (BCP-47 code). `enabled`: off without one."""
+    """A rule with its bounds, and with those that differ for some languages (by BCP-47 code)."""
 
     rule: Rule
     min: float | None
     max: float | None
-    enabled: bool = True
+    enabled: bool = True  # False: on only where `per_language` says so
     per_language: dict[str, ActiveRule] = field(default_factory=dict)
 
     @property
@@ -67,8 +66,12 @@ def active_rules(filters: Filters, min_confidence: float) -> list[ActiveRule]:
         active = ActiveRule(rule, rule.min, limit, enabled=filters.preset in rule.presets)
         if name in filters.rules:
             active = _changed(active, filters.rules[name])
-        changes = {canonical(code): settings[name] for code, settings in filters.per_language.items() if name in settings}
-        active = replace(active, per_language={code: _changed(active, setting) for code, setting in changes.items()})
+        per_language = {
+            canonical(code): _changed(active, settings[name])
+            for code, settings in filters.per_language.items()
+            if name in settings
+        }
+        active = replace(active, per_language=per_language)
         if active.enabled or any(other.enabled for other in active.per_language.values()):
             rules.append(active)
     return rules
@@ -126,6 +129,9 @@ def _scores(column: pa.ChunkedArray) -> np.ndarray:
 
 def _changed(active: ActiveRule, setting: Bounds | float) -> ActiveRule:
     if isinstance(setting, Bounds):
-        given: Mapping[str, float] = {k: v for k, v in (("min", setting.min), ("max", setting.max)) if v is not None}
-        return replace(active, enabled=setting.enabled, **given)
-    return replace(active, enabled=True, **{"min" if active.rule.direction == "high" else "max": setting})
+        low = active.min if setting.min is None else setting.min
+        high = active.max if setting.max is None else setting.max
+        return replace(active, enabled=setting.enabled, min=low, max=high)
+    if active.rule.direction == "high":
+        return replace(active, enabled=True, min=setting)
+    return replace(active, enabled=True, max=setting)

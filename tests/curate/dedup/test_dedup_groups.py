@@ -9,7 +9,9 @@ from pairmill.curate.dedup import groups as gr
 from pairmill.curate.dedup.minhash import estimate
 
 
-def plain(bands: np.ndarray, sketches: np.ndarray, valid: np.ndarray, least: float, rounds: int) -> tuple[list[int], int, int]:
+def plain(
+    bands: np.ndarray, sketches: np.ndarray, valid: np.ndarray, least: float, rounds: int
+) -> tuple[list[int], int, int]:
     label = list(range(len(bands)))
     refused = unresolved = 0
     for band in range(bands.shape[1]):

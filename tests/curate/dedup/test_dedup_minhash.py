@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from pairmill.curate.dedup import minhash as mh
 from pairmill.curate.dedup import shingles as sh
 
-FIXED = ["The quick brown fox jumps over the lazy dog.", "Hello", "ok", "", "Съешь ещё этих мягких булок", "日本語の文章です"]
+FIXED = ["The quick brown fox jumps over the lazy dog.", "Hello", "ok", "", "Съешь ещё этих булок", "日本語の文章です"]
 GOLDEN = (
-    [728561, 3238344138, 3047347701, 4294967295, 150876769, 346796684],
-    [6592656971, 550542232464, 901420635024, 0, 140621759714, 138618251775],
-    9928322298818108613,
-    94912,
+    [728561, 3238344138, 3047347701, 4294967295, 466157925, 346796684],
+    [6592656971, 550542232464, 901420635024, 0, 466042146642, 138618251775],
+    12755016290712988228,
+    94704,
 )
 
 
@@ -91,7 +91,7 @@ def test_equal_slots_in_different_bands_have_different_hashes() -> None:
 
 
 def test_unknown_engine_is_refused_by_name() -> None:
-    with pytest.raises(ValueError, match="'rensa' is unknown. Known: pairmill, datasketch"):
+    with pytest.raises(ValueError, match=r"'rensa' is unknown\. Known: pairmill, datasketch"):
         mh.signatures(pa.array(["a"]), engine="rensa")
 
 

@@ -25,7 +25,8 @@ def plain(group: list[int], sets: Sets, bands: np.ndarray, threshold: float, hug
     for row, mine in enumerate(sets):
         partner = -1
         for other in kept:
-            if group[other] != group[row] or group.count(group[row]) > huge and not (bands[other] == bands[row]).any():
+            is_huge = group.count(group[row]) > huge
+            if group[other] != group[row] or (is_huge and not (bands[other] == bands[row]).any()):
                 continue
             union = mine | sets[other]
             if union and len(mine & sets[other]) / len(union) >= threshold:
@@ -49,7 +50,8 @@ def test_resolve_equals_the_plain_loop(sets: Sets, data: st.DataObject, threshol
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rs, "HUGE", huge)
         found = rs.resolve(np.array(group, np.int64), *ragged(sets), bands, threshold)
-    assert list(zip(found.kept.tolist(), found.partner.tolist(), strict=True)) == plain(group, sets, bands, threshold, huge)
+    decided = list(zip(found.kept.tolist(), found.partner.tolist(), strict=True))
+    assert decided == plain(group, sets, bands, threshold, huge)
     assert set(group) == {group[row] for row in np.flatnonzero(found.kept)}
     for row in np.flatnonzero(~found.kept):
         mine, other = sets[row], sets[found.partner[row]]

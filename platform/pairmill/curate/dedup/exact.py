@@ -3,6 +3,8 @@
 Two different texts among 10^9 share a 128-bit hash with a probability of about 10^-21.
 """
 
+from itertools import pairwise
+
 import numpy as np
 import pyarrow as pa
 import xxhash
@@ -16,7 +18,7 @@ def hash128(column: pa.Array) -> np.ndarray:
     """Hash the bytes of a string or large_string array without nulls: (n, 2) uint64, high half first."""
     data, rows = byte_offsets(column)
     ends = rows.tolist()
-    return _digests([data[start:stop] for start, stop in zip(ends, ends[1:], strict=False)])
+    return _digests([data[start:stop] for start, stop in pairwise(ends)])
 
 
 def pair_hash(anchor: np.ndarray, positive: np.ndarray) -> np.ndarray:

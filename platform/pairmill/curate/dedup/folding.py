@@ -89,7 +89,8 @@ def tables() -> Tables:
     keys = sorted(left << 21 | right for left, right in pairs)
     offsets = np.cumsum([0, *map(len, expansions)], dtype=np.int64)
     joined = np.frombuffer("".join(expansions).encode("utf-32-le"), np.uint32)
-    return Tables(fold, head, tail, first, starter, np.array(keys, np.uint64), joined, offsets, max(map(len, expansions)))
+    longest = max(map(len, expansions))
+    return Tables(fold, head, tail, first, starter, np.array(keys, np.uint64), joined, offsets, longest)
 
 
 def _changing(seconds: set[int]) -> Iterator[str]:

@@ -1,10 +1,10 @@
 """Groups of rows that may be near duplicates: connected components of verified links between rows that share a band.
 
 1. Band by band, rows with the same band hash form buckets.
-2. In each bucket the first row (in canonical order) is the head of a star: the others are linked to it if their sketches
-   estimate a Jaccard similarity of at least threshold - margin. Those that fail form the bucket's next star, for a
-   bounded number of rounds; all buckets of a band do the same round at once. What is still unlinked then (`unresolved`)
-   stays unlinked in this band.
+2. In each bucket the first row (in canonical order) is the head of a star: the others are linked to it if their
+   sketches estimate a Jaccard similarity of at least threshold - margin. Those that fail form the bucket's next star,
+   for a bounded number of rounds; all buckets of a band do the same round at once. What is still unlinked then
+   (`unresolved`) stays unlinked in this band.
 3. Groups are the components of all links.
 
 The margin lets pairs through that the estimate puts too low: its standard deviation at S slots is sqrt(J (1 - J) / S),

@@ -1,4 +1,4 @@
-"""Which rows have code points that interact with their neighbours when text is folded: the rules listed in `folding`."""
+"""Which rows have code points that interact with their neighbours when text is folded: the rules of `folding`."""
 
 import numpy as np
 

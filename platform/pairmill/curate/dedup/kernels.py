@@ -1,4 +1,4 @@
-"""The four inner loops of near duplicates, compiled by numba when first used.
+"""The five inner loops of near duplicates, compiled by numba when first used.
 
 They are loops because the same steps in NumPy write and read a temporary array per step, at three to seven times the
 CPU. Compiling takes about 1.5 CPU-seconds, once per machine (numba keeps the code beside this file or in the user's
@@ -32,10 +32,11 @@ def _compile(function: Kernel, inputs: str, outputs: str, result: str = "void") 
 
 @cache
 def fold() -> Kernel:
-    """Return fold(flat, offsets, table, expands, flagged, expansions, expansion_offsets, out, out_offsets, at) -> found.
+    """Return fold(flat, offsets, table, expands, flagged, expansions, expansion_offsets, out, out_offsets, at).
 
-    Writes the folded rows to `out` and `out_offsets`, spaces collapsed, and the positions in `flat` whose table value is
-    at least `flagged` to `at` (`found` of them). A table value is a code below `expands`, or an index, with that bit set.
+    Writes the folded rows to `out` and `out_offsets`, spaces collapsed, and the positions in `flat` whose table value
+    is at least `flagged` to `at`, and returns how many these are. A table value is a code below `expands`, or an index
+    with that bit set.
     """
     inputs = "uint32[] int64[] uint32[] uint32 uint32 uint32[] int64[]"
     return _compile(_fold, inputs, "uint32[::1] int64[::1] int64[::1]", "int64")
@@ -57,6 +58,12 @@ def lowest() -> Kernel:
     h is the high half of each of the row's hashes.
     """
     return _compile(_lowest, "uint64[] int64[] uint32[] uint32[]", "uint32[:,::1]")
+
+
+@cache
+def unique() -> Kernel:
+    """Return unique(values, offsets, out, out_offsets): writes each sorted row without its repeats."""
+    return _compile(_unique, "uint64[] int64[]", "uint64[::1] int64[::1]")
 
 
 @cache
@@ -142,6 +149,17 @@ def _lowest(hashes, offsets, factors, terms, out):  # type: ignore[no-untyped-de
                 ab = min(np.uint32(f * a + t), np.uint32(f * b + t))
                 cd = min(np.uint32(f * c + t), np.uint32(f * d + t))
                 out[row, k] = min(out[row, k], min(ab, cd))
+
+
+def _unique(values, offsets, out, out_offsets):  # type: ignore[no-untyped-def]
+    count = 0
+    out_offsets[0] = 0
+    for row in range(offsets.size - 1):
+        for i in range(offsets[row], offsets[row + 1]):
+            if i == offsets[row] or values[i] != values[i - 1]:
+                out[count] = values[i]
+                count += 1
+        out_offsets[row + 1] = count
 
 
 def _walk(rows, buckets, count, values, offsets, threshold, kept, partner, jaccard):  # type: ignore[no-untyped-def]

@@ -1,16 +1,16 @@
 """MinHash signatures of texts, and the bands and sketches made of them.
 
 1. Every shingle of a text is hashed to 64 bits (`shingles`); h is the high half of that hash.
-2. Slot k of the signature is the lowest of f_k h + t_k mod 2^32 over the text's shingles, with f_k odd and f_k, t_k drawn
-   from `seed`. Two texts agree in a slot with a probability of (nearly) J, the Jaccard similarity of their shingle sets.
+2. Slot k of the signature is the lowest of f_k h + t_k mod 2^32 over the text's shingles, with f_k odd and f_k, t_k
+   drawn from `seed`. Two texts agree in a slot with a probability of (nearly) J, the Jaccard similarity of their sets.
 3. Bands: rows of 8 consecutive slots are hashed to one number each. Texts that share a band are candidates:
    P(candidate | J) = 1 - (1 - J^rows)^bands; with the default of 16 bands of 8 rows 0.95 at J = 0.8 and 0.61 at 0.7.
-4. Sketches: 8 bits of every slot (the low ones after a multiplication that moves all bits there, because the low bits
-   of the slots of a text with few shingles repeat each other), enough to verify candidates without their texts. Slots agree by chance in 1
-   of 256 cases: J is estimated as (share of agreeing slots - 1/256) / (1 - 1/256).
+4. Sketches: 8 bits of every slot, enough to verify candidates without their texts (taken after a multiplication that
+   moves all bits there, because the low bits of the slots of short texts repeat each other). Slots agree by chance in
+   1 of 256 cases: J is estimated as (share of agreeing slots - 1/256) / (1 - 1/256).
 
-The engine `datasketch` gives the signatures of datasketch.MinHash over the UTF-8 bytes of the shingles instead, for those
-who have an index of such signatures; it is some hundred times slower.
+The engine `datasketch` gives the signatures of datasketch.MinHash over the UTF-8 bytes of the shingles instead, for
+those who have an index of such signatures; it is about a hundred times slower.
 """
 
 from functools import cache
@@ -36,7 +36,7 @@ _ODD = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xFF51AFD7ED558CCD))
 
 
 def signatures(column: pa.Array, *, slots: int = SLOTS, seed: int = SEED, engine: str = "pairmill") -> np.ndarray:
-    """Compute the MinHash signatures (n, slots), uint32, of a text column. Texts without shingles get EMPTY in all slots."""
+    """Compute the MinHash signatures (n, slots), uint32, of a text column; texts without shingles get EMPTY slots."""
     if engine not in ENGINES:
         raise ValueError(f"MinHash engine {engine!r} is unknown. Known: {', '.join(ENGINES)}.")
     parts = [np.empty((0, slots), np.uint32)]
@@ -81,7 +81,7 @@ def _datasketch(flat: np.ndarray, offsets: np.ndarray, slots: int, seed: int) ->
 
 
 def bands(signature: np.ndarray, bands: int = BANDS, rows: int = ROWS) -> np.ndarray:
-    """Hash `bands` bands of `rows` slots each: (n, bands) uint64. Equal slots at different bands give different hashes."""
+    """Hash `bands` bands of `rows` slots each: (n, bands) uint64; equal slots of different bands hash differently."""
     if bands * rows > signature.shape[1]:
         raise ValueError(f"{bands} bands of {rows} rows need {bands * rows} slots, found {signature.shape[1]}")
     slots = signature[:, : bands * rows].reshape(len(signature), bands, rows)

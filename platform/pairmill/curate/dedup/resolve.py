@@ -5,12 +5,13 @@
 2. So every removed row has a kept partner, chains never remove unlike rows, and every group keeps its first row.
 3. In huge groups (more than `HUGE` rows) a row is compared only with those kept rows that share a band with it.
 
-The walk is a compiled loop over lists of kept rows, one for each small group and one for each band bucket of a huge one,
-so that a star of a million copies and a chain of ten thousand rows both take about one comparison a row. Sets of
+The walk is a compiled loop over lists of kept rows, one for each small group and one for each band bucket of a huge
+one, so that a star of a million copies and a chain of ten thousand rows both take about one comparison a row. Sets of
 which one is so much smaller that the threshold is out of reach are not compared. Jaccard similarities are those of sets
 of 64-bit shingle hashes: exact up to collisions.
 """
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -38,20 +39,21 @@ def sets(column: pa.Array) -> Ragged:
 
 def _unique(values: np.ndarray, offsets: np.ndarray) -> Ragged:
     ends = offsets.tolist()
-    for start, stop in zip(ends, ends[1:], strict=False):
+    for start, stop in pairwise(ends):
         values[start:stop].sort()
-    new = np.ones(len(values) + 1, bool)
-    new[1:-1] = values[1:] != values[:-1]
-    new[offsets] = True
-    counts = np.concatenate([[0], np.cumsum(new[:-1])])
-    return values[new[:-1]], counts[offsets]
+    different = np.empty_like(values)
+    different_offsets = np.empty_like(offsets)
+    kernels.unique()(values, offsets, different, different_offsets)
+    return different[: different_offsets[-1]], different_offsets
 
 
-def resolve(group: np.ndarray, values: np.ndarray, offsets: np.ndarray, bands: np.ndarray, threshold: float) -> Resolved:
+def resolve(
+    group: np.ndarray, values: np.ndarray, offsets: np.ndarray, bands: np.ndarray, threshold: float
+) -> Resolved:
     """Walk rows that are sorted in keep order.
 
-    `group` (m,) int64 holds their near group, (`values`, `offsets`) their shingle sets as of `sets`, `bands` (m, B) uint64
-    their band hashes, `threshold` is in (0, 1].
+    `group` (m,) int64 holds their near group, (`values`, `offsets`) their shingle sets as of `sets`, `bands` (m, B)
+    uint64 their band hashes, `threshold` is in (0, 1].
     """
     if not 0 < threshold <= 1:
         raise ValueError(f"near.threshold: {threshold} is not in (0, 1]. Typical: 0.7-0.9.")

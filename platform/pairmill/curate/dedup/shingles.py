@@ -1,8 +1,8 @@
 """Texts as sets of character 5-grams, hashed to 64 bits.
 
 1. Fold: NFKC, lower case, every run of white space and punctuation becomes one space (nothing is stripped).
-2. Shingles: all runs of 5 code points of the folded text. A folded text of 1 to 4 code points is one shingle, itself, so
-   that short texts are compared whole; the empty text has none.
+2. Shingles: all runs of 5 code points of the folded text. A folded text of 1 to 4 code points is one shingle, itself,
+   so that short texts are compared whole; the empty text has none.
 3. Hash: a polynomial over the code points modulo 2^64, rolled along the text, and a mixer (for a short text with its
    length). Different shingles share a hash about once in 2^64 pairs.
 
@@ -32,7 +32,7 @@ Ragged = tuple[np.ndarray, np.ndarray]
 
 
 def batches(column: pa.Array, size: int = _BATCH_BYTES) -> Iterator[pa.Array]:
-    """Yield slices of a text column of about `size` bytes of UTF-8 (at least one row), so that temporaries stay in cache."""
+    """Yield slices of a text column of about `size` bytes (at least one row), so that temporaries stay in cache."""
     _, ends = byte_offsets(column)
     start = 0
     while start < len(column):
@@ -48,14 +48,16 @@ def fold(column: pa.Array) -> Ragged:
 
 
 def shingles(column: pa.Array, size: int = SIZE) -> Ragged:
-    """Hash the shingles of a text column: uint64 hashes in order of position, repeats included, and int64 row offsets."""
+    """Hash the shingles of a text column: uint64 hashes by position, repeats included, and int64 row offsets."""
     return join([hash_grams(*fold_batch(*decode(batch)), size) for batch in batches(column)], np.uint64)
 
 
 def slow_share(column: pa.Array) -> float:
     """Return the share of rows that are folded in plain Python."""
-    decoded = (decode(batch) for batch in batches(column))
-    slow = sum(len(interacting(flat, np.flatnonzero(tables().fold[flat] >= ORDERED), offsets)) for flat, offsets in decoded)
+    slow = 0
+    for batch in batches(column):
+        flat, offsets = decode(batch)
+        slow += len(interacting(flat, np.flatnonzero(tables().fold[flat] >= ORDERED), offsets))
     return slow / max(len(column), 1)
 
 
@@ -83,7 +85,7 @@ def fold_batch(flat: np.ndarray, offsets: np.ndarray) -> Ragged:
 
 
 def _fold_rows(flat: np.ndarray, offsets: np.ndarray, rows: np.ndarray) -> list[np.ndarray]:
-    texts = [str(memoryview(flat[offsets[row] : offsets[row + 1]]).cast("B"), "utf-32-le") for row in rows]
+    texts = [flat[offsets[row] : offsets[row + 1]].tobytes().decode("utf-32-le") for row in rows]
     return [np.frombuffer(fold_text(text).encode("utf-32-le"), np.uint32) for text in texts]
 
 

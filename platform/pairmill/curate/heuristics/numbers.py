@@ -1,9 +1,9 @@
 """2 x numerals in common / (2 x in common + numerals of one side only), as multisets; 1 where there are none.
 
-A numeral is a run of decimal digits of any script, by value (`٣` = `3`, `05` = `5`). Groups of exactly three digits behind
-one separator (`1,000`, `1.000`, `1 000`, `1'000`) continue it; any other sign ends it, so that `1.5` and `1,5`, `3:16` and
-`3,16` agree. Numerals up to 12, which languages spell out at will, count where both sides have them and are not held
-against a pair otherwise.
+A numeral is a run of decimal digits of any script, by value (`٣` = `3`, `05` = `5`). Groups of exactly three digits
+behind one separator (`1,000`, `1.000`, `1 000`, `1'000`) continue it; any other sign ends it, so that `1.5` and `1,5`,
+`3:16` and `3,16` agree. Numerals up to 12, which languages spell out at will, count where both sides have them and are
+not held against a pair otherwise.
 
 1. Find the runs; join the groups; a numeral's key is the sum of digit x B^(distance from its end) mod 2^64, with B odd.
 2. Sort the keys of both sides by row; equal neighbours of both sides are numerals in common.
@@ -63,15 +63,12 @@ def numerals(side: Side) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _continues(side: Side, at: np.ndarray, row: np.ndarray, first: np.ndarray, length: np.ndarray) -> np.ndarray:
-    """Which runs are a group of a numeral: three digits, one separator behind a run of one to three that is a numeral.
-
-    A run of up to three digits in front, whether it starts the numeral or continues it, makes a group of three a group.
-    """
+    """Which runs of digits continue the numeral before: three digits, one separator behind a run of one to three."""
     gap = np.zeros(len(first), bool)
     start, before = at[first[1:]], at[first[1:] - 1]
-    gap[1:] = (start - before == 2) & (row[first[1:]] == row[first[1:] - 1]) & np.isin(side.flat[start - 1], _SEPARATORS)
-    short_before = np.r_[False, length[:-1] <= 3]
-    return gap & (length == 3) & short_before
+    same_row = row[first[1:]] == row[first[1:] - 1]
+    gap[1:] = (start - before == 2) & same_row & np.isin(side.flat[start - 1], _SEPARATORS)
+    return gap & (length == 3) & np.r_[False, length[:-1] <= 3]
 
 
 def _powers(count: int) -> np.ndarray:

