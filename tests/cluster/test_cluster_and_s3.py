@@ -8,12 +8,12 @@ from pathlib import Path
 
 import obstore
 import pytest
+
 import services
 from corpus import catalogue_rows, write_jsonl
+from pairmill import objects
 from reading import committed, content, only_run
 from services import ROOT, S3, RayCluster
-
-from pairmill import objects
 
 SPEC = """
 kind: curate
@@ -72,7 +72,9 @@ def test_inputs_and_storage_on_s3_keep_the_same_rows(job: Path, tmp_path: Path, 
     (job / "s3.yaml").write_text(SPEC.format(path=f"{bucket}/in/*.jsonl"))
     outcome = services.run_pairmill("run", str(job / "s3.yaml"), "--storage", f"{bucket}/runs", env=s3_env.env)
     assert outcome.code == 0, outcome.output
-    without_origin = [[row[:6] for row in rows] for rows in (content(only_run(f"{bucket}/runs")), local_rows(job, tmp_path))]
+    without_origin = [
+        [row[:6] for row in rows] for rows in (content(only_run(f"{bucket}/runs")), local_rows(job, tmp_path))
+    ]
     assert without_origin[0] == without_origin[1]
     record = json.dumps(only_run(f"{bucket}/runs").record())
     assert s3_env.env["AWS_SECRET_ACCESS_KEY"] not in record
@@ -82,7 +84,11 @@ def test_a_store_without_conditional_writes_is_refused_with_reason_and_remedy(jo
     storage = rclone_s3.bucket("runs")
     outcome = services.run_pairmill("run", str(job / "job.yaml"), "--storage", storage, env=rclone_s3.env)
     assert outcome.code == 1
-    assert "no conditional writes" in outcome.stderr and "If-None-Match" in outcome.stderr and "local disk" in outcome.stderr
+    assert (
+        "no conditional writes" in outcome.stderr
+        and "If-None-Match" in outcome.stderr
+        and "local disk" in outcome.stderr
+    )
     assert "Traceback" not in outcome.output
 
 

@@ -21,10 +21,11 @@ from pairmill.runs.units import Units
 from pairmill.spec.load import loads
 
 GOLDEN = Path(__file__).parent / "golden.json"
+GERMAN = "Speichern Sie Ihre Arbeit, bevor Sie das Fenster schließen."
 TEXTS = [
-    ("Save your work before you close the window.", "Speichern Sie Ihre Arbeit, bevor Sie das Fenster schließen.", "de"),
-    ("Save your work before you close this window.", "Speichern Sie Ihre Arbeit, bevor Sie das Fenster schließen.", "de"),
-    ("Save your work before you close the window.", "Speichern Sie Ihre Arbeit, bevor Sie das Fenster schließen.", "de"),
+    ("Save your work before you close the window.", GERMAN, "de"),
+    ("Save your work before you close this window.", GERMAN, "de"),
+    ("Save your work before you close the window.", GERMAN, "de"),
     ("The file %s has 3 lines.", "Le fichier %s contient 3 lignes.", "fr"),
     ("The file %s has 3 lines.", "Le fichier contient 4 lignes.", "fr"),
     ("OK", "OK", "fr"),

@@ -120,11 +120,11 @@ def test_files_without_line_breaks_in_fields_are_cut(tmp_path: Path, quote: str 
     assert [row["origin_row"] for row in cut.rows] == list(range(3000))
 
 
-def test_a_line_break_in_a_field_declared_free_of_them_is_quarantined(tmp_path: Path) -> None:
+def test_an_open_quote_in_a_file_declared_free_of_line_breaks_is_quarantined(tmp_path: Path) -> None:
     path = write(tmp_path, 'anchor,positive\n"a\nb",c\nd,e\n')
     outcome = read_all(format="csv", path=path, newlines_in_fields=False)
-    assert outcome.texts == [("d", "e")]
-    assert outcome.records == 3
+    assert outcome.texts == [('b"', "c"), ("d", "e")]
+    assert [(entry.error, entry.data) for entry in outcome.quarantine] == [("unterminated_quote", b'"a\n')]
 
 
 def test_a_truncated_file_takes_its_open_record_with_it(tmp_path: Path) -> None:

@@ -21,13 +21,17 @@ json_lines = st.one_of(
     st.fixed_dictionaries({"anchor": texts | st.none() | st.integers(), "positive": texts}).map(
         lambda value: json.dumps(value).encode()
     ),
-    st.sampled_from([b"", b" ", b"[1", b"\xff", b'{"anchor": "\\ud800"}', b"2]", b"{},{}", b"null", b"\r", b"\xef\xbb\xbf"]),
+    st.sampled_from(
+        [b"", b" ", b"[1", b"\xff", b'{"anchor": "\\ud800"}', b"2]", b"{},{}", b"null", b"\r", b"\xef\xbb\xbf"]
+    ),
     st.binary(max_size=20),
 )
 
 
 def files_of(pieces: st.SearchStrategy[bytes]) -> st.SearchStrategy[bytes]:
-    return st.builds(lambda lines, end: b"\n".join(lines) + end, st.lists(pieces, max_size=30), st.sampled_from([b"", b"\n"]))
+    return st.builds(
+        lambda lines, end: b"\n".join(lines) + end, st.lists(pieces, max_size=30), st.sampled_from([b"", b"\n"])
+    )
 
 
 def physical_lines(data: bytes) -> int:
@@ -85,11 +89,18 @@ def test_moses(
     same(whole, read_all(shard_size=shard_size, batch_rows=batch_rows, format="moses", path=path))
 
 
-csv_parts = st.lists(st.sampled_from([b"a", b"b", b",", b'"', b'""', b"\n", b"\r\n", b"\xff", "ü".encode(), b"\0", b"\r"]), max_size=60)
+csv_parts = st.lists(
+    st.sampled_from([b"a", b"b", b",", b'"', b'""', b"\n", b"\r\n", b"\xff", "ü".encode(), b"\0", b"\r"]), max_size=60
+)
 
 
 @PROFILE
-@given(parts=csv_parts, shard_size=st.integers(1, 50), batch_rows=st.sampled_from([1, 3, 512]), quote=st.sampled_from(['"', None]))
+@given(
+    parts=csv_parts,
+    shard_size=st.integers(1, 50),
+    batch_rows=st.sampled_from([1, 3, 512]),
+    quote=st.sampled_from(['"', None]),
+)
 def test_csv_without_line_breaks_in_fields(
     tmp_path: Path, parts: list[bytes], shard_size: int, batch_rows: int, quote: str | None
 ) -> None:
@@ -172,4 +183,7 @@ def test_a_damaged_gzip_file_never_loses_records_silently(tmp_path: Path, cut: i
 def test_lines_are_cut_at_any_size(tmp_path: Path, shard_size: int) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(b'{"anchor": "a", "positive": "b"}\n' * 100)
-    assert len(read_all(shard_size=shard_size, format="jsonl", path=str(path)).pieces) == {1: 100, 10: 100, 100: 25, 1000: 4}[shard_size]
+    assert (
+        len(read_all(shard_size=shard_size, format="jsonl", path=str(path)).pieces)
+        == {1: 100, 10: 100, 100: 25, 1000: 4}[shard_size]
+    )

@@ -27,7 +27,7 @@ _GROUPS: tuple[frozenset[str], ...] = (
     frozenset({"pa", "pnb", "lah"}),
     frozenset({"et", "ekk", "vro"}),
     frozenset({"lv", "lvs", "ltg"}),
-    frozenset({"bh", "bho", "mai", "mag"}),
+    frozenset({"hi", "bh", "bho", "mai", "mag"}),  # engines answer Hindi for all
     frozenset({"mhr", "mrj", "chm"}),
     frozenset({"sq", "als", "aln"}),
 )
@@ -39,7 +39,7 @@ _SEVERAL_SCRIPTS: dict[str, tuple[str, ...]] = {
     "ks": ("Arab", "Deva"), "ku": ("Latn", "Arab", "Cyrl"), "ky": ("Cyrl", "Arab", "Latn"), "lad": ("Hebr", "Latn"),
     "mn": ("Cyrl", "Mong"), "mni": ("Beng", "Mtei"), "ms": ("Latn", "Arab"), "pa": ("Guru", "Arab"),
     "rom": ("Latn", "Cyrl"), "sa": ("Deva", "Latn"), "sat": ("Olck", "Deva", "Beng", "Latn"), "sd": ("Arab", "Deva"),
-    "sh": ("Latn", "Cyrl"), "shi": ("Tfng", "Latn"), "sr": ("Cyrl", "Latn"), "tg": ("Cyrl", "Arab", "Latn"),
+    "sh": ("Latn", "Cyrl"), "swb": ("Latn", "Arab"), "zdj": ("Latn", "Arab"), "shi": ("Tfng", "Latn"), "sr": ("Cyrl", "Latn"), "tg": ("Cyrl", "Arab", "Latn"),
     "tk": ("Latn", "Cyrl", "Arab"), "tt": ("Cyrl", "Latn"), "ug": ("Arab", "Cyrl", "Latn"),
     "uz": ("Latn", "Cyrl", "Arab"), "zgh": ("Tfng", "Latn"), "ff": ("Latn", "Adlm"), "azb": ("Arab", "Latn"),
 }  # fmt: skip
@@ -104,8 +104,8 @@ def scripts(code: str) -> frozenset[str]:
     names: tuple[str | None, ...] = ()
     if language.script:
         names = (language.script,)
-    elif base(code) in _SEVERAL_SCRIPTS:
-        names = _SEVERAL_SCRIPTS[base(code)]
+    elif several := _SEVERAL_SCRIPTS.get(base(code)) or _SEVERAL_SCRIPTS.get(_macro(base(code))):
+        names = several
     elif {base(code), _macro(base(code))} & LIKELY_SUBTAGS.keys() - {"und"}:
         names = (language.maximize().script,)
     return frozenset(part for name in names if name for part in _PARTS.get(name, (name,)))

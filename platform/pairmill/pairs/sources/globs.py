@@ -38,7 +38,8 @@ def alternatives(pattern: str) -> list[str]:
     if not brace:
         return [pattern]
     before, after = pattern[: brace.start()], pattern[brace.end() :]
-    return [full for choice in brace[1].split(",") for full in alternatives(before + choice + after)]
+    every = [full for choice in brace[1].split(",") for full in alternatives(before + choice + after)]
+    return list(dict.fromkeys(every))
 
 
 def expression(pattern: str) -> re.Pattern[str]:
@@ -72,20 +73,23 @@ def expand(patterns: list[str], where: str) -> list[Match]:
 
 
 def _plain(pattern: str) -> list[str]:
-    literal = not objects.is_remote(pattern) and objects.local_path(pattern).exists()
-    return [pattern] if literal else alternatives(pattern)
+    return [pattern] if _exists(pattern) else alternatives(pattern)
+
+
+def _exists(name: str) -> bool:
+    """Whether a local file has this very name, wildcards and all."""
+    return not objects.is_remote(name) and os.path.exists(objects.local_path(name))
 
 
 def _matches(pattern: str, where: str) -> list[Match]:
     wild = _WILD.search(pattern)
-    local = not objects.is_remote(pattern)
-    if not wild or (local and objects.local_path(pattern).exists()):
+    if not wild or _exists(pattern):
         return [Match(pattern, (), stat(pattern, where))]
     directory = pattern[: wild.start()].rpartition("/")
     base = directory[0] + directory[1]
     rest = pattern[len(base) :]
     regex = expression(rest)
-    if not local:
+    if objects.is_remote(pattern):
         return [
             Match(base + name, match.groups(), found)
             for name, found in _list_remote(base, where)

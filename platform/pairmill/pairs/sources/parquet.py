@@ -4,7 +4,8 @@
 2. Row groups are grouped to pieces by the uncompressed size of the columns that are used.
 3. Rows are streamed within a row group. A string that is not UTF-8 (Parquet does not check) makes its row unreadable.
 4. Where a page cannot be read, the row group's rows before it are kept; the rest is one quarantine entry that says
-   how many rows it stands for. A file without a readable footer is one entry.
+   how many rows it stands for. A file without a readable footer is one entry. (Damage is seen where the writer set
+   page checksums or where decoding fails; zstd pages without checksums can decode to other text unnoticed.)
 """
 
 from __future__ import annotations
