@@ -47,7 +47,7 @@ def bucket(root: str) -> ObjectStore:
         endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
         plain = endpoint.startswith("http://")
         return S3Store(name, client_options={"allow_http": True} if plain else None, virtual_hosted_style_request=False)
-    return {"gs": GCSStore, "az": AzureStore}[scheme](name)
+    return GCSStore(name) if scheme == "gs" else AzureStore(name)
 
 
 def directory(uri: str, create: bool = False) -> tuple[ObjectStore, str]:

@@ -126,8 +126,17 @@ def test_events_come_back_in_order_from_numbered_segments(storage, tmp_path):
 
 
 def test_each_fresh_attempt_has_a_generation_of_its_own(storage):
-    first, second = Run(storage, "x-1"), Run(storage, "x-1")
+    first, second, alone = Run(storage, "x-1"), Run(storage, "x-1"), Run(storage, "x-2")
     first.begin(fresh=False)
     second.begin(fresh=True)
-    assert (first.generation, second.generation) == (0, 1)
+    alone.begin(fresh=True)
+    assert (first.generation, second.generation, alone.generation) == (0, 1, 0)
     assert first.units("select").prefix != second.units("select").prefix
+    assert not first.salt and second.salt and alone.salt
+
+
+def test_a_resumed_fresh_generation_stays_fresh(storage):
+    killed, resumed = Run(storage, "x-1"), Run(storage, "x-1")
+    killed.begin(fresh=True)
+    resumed.begin(fresh=False)
+    assert resumed.salt == killed.salt != ""

@@ -89,7 +89,7 @@ def annotate(pairs: pa.Table, spec: CurateSpec, spec_input: Any, stats: Stats) -
         texts, changed = clean.clean(columns[side], spec.clean)
         stats.cleaning.update(changed)
         declared = columns[f"{side}_lang"]
-        policy = spec_input.language or ("require" if declared.null_count < len(declared) else "identify")
+        policy = spec_input.language or "require"  # where nothing is declared, require identifies
         found, confidence, final, score = language.judge(texts, declared, policy, spec.language)
         columns |= {
             side: texts,

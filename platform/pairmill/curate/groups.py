@@ -100,5 +100,5 @@ def matrix(column: pa.ChunkedArray, kind: type) -> np.ndarray:
     array = column.combine_chunks()
     array = array.chunk(0) if isinstance(array, pa.ChunkedArray) else array
     width = array.type.byte_width // np.dtype(kind).itemsize
-    flat = np.frombuffer(array.buffers()[1], kind)
+    flat: np.ndarray = np.frombuffer(array.buffers()[1], kind)
     return flat[array.offset * width : (array.offset + len(array)) * width].reshape(-1, width)

@@ -134,7 +134,8 @@ class _Job:
             raise
         except BaseException as error:
             self.events.add("failed", error=str(error))
-            self._record("failed", {"error": str(error) if isinstance(error, PairmillError) else repr(error)})
+            if not self.lease.lost:
+                self._record("failed", {"error": str(error) if isinstance(error, PairmillError) else repr(error)})
             raise
         finally:
             self._flush()
@@ -178,9 +179,8 @@ class _Job:
         run, spec = self.run_, self.spec
         self.storage.put(run.path("spec.yaml"), self.loaded.yaml().encode())
         plan = self._plan()
-        salt = f"{run.id}/{run.generation}" if run.generation else ""
         for shard in plan:
-            shard["key"] = annotate.shard_key(spec, shard, salt)
+            shard["key"] = annotate.shard_key(spec, shard, run.salt)
         self._stage("annotate", annotate.annotate_shard, [{"shard": s, "key": s["key"]} for s in plan], resources)
         named = [{"index": shard["index"], "key": shard["key"]} for shard in plan]
         decided = None

@@ -50,7 +50,4 @@ def _groups(pieces: Iterable[sources.Piece], shard_size: int) -> Iterable[list[s
 
 
 def pieces_of(shard: dict[str, Any]) -> list[sources.Piece]:
-    return [
-        sources.Piece(**{k: tuple(v) if isinstance(v, list) else v for k, v in piece.items()})
-        for piece in shard["pieces"]
-    ]
+    return [sources.Piece(**piece) for piece in shard["pieces"]]

@@ -46,9 +46,12 @@ class Counts:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Counts:
-        counters = {key: Counter(data.get(key, {})) for key in ("no_pair", "rejected", "quarantine")}
-        numbers = {key: data.get(key, 0) for key in ("records_in", "parsed", "rows_in", "kept")}
-        return cls(**numbers, **counters)
+        return cls(
+            **{key: data.get(key, 0) for key in ("records_in", "parsed", "rows_in", "kept")},
+            no_pair=Counter(data.get("no_pair", {})),
+            rejected=Counter(data.get("rejected", {})),
+            quarantine=Counter(data.get("quarantine", {})),
+        )
 
     def check(self, where: str) -> None:
         """Raise PairmillError unless both balances hold."""

@@ -35,6 +35,7 @@ class Run:
     id: str
     attempt: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     generation: int = 0
+    fresh: bool = False
 
     def path(self, name: str = "") -> str:
         return f"runs/{self.id}/{name}" if name else f"runs/{self.id}"
@@ -57,17 +58,19 @@ class Run:
         return self.storage.get_json(self.path(record["manifest"]))
 
     def begin(self, fresh: bool) -> None:
-        """Choose the generation: the unfinished one, or with `fresh` one that nobody has used."""
-        record = self.record() or {}
-        self.generation = int(record.get("generation", 0))
-        while fresh and not self.storage.put_json_if_absent(
-            self.path(f"g{self.generation}/started.json"), {"attempt": self.attempt, "started": now()}
-        ):
+        """Choose the generation: the newest, or with `fresh` one that nobody has begun."""
+        self.generation = int((self.record() or {}).get("generation", 0))
+        mine = {"attempt": self.attempt, "started": now(), "fresh": fresh}
+        while not self.storage.put_json_if_absent(self.path(f"g{self.generation}/started.json"), mine):
+            if not fresh:
+                break
             self.generation += 1
-        if not fresh:
-            self.storage.put_json_if_absent(
-                self.path(f"g{self.generation}/started.json"), {"attempt": self.attempt, "started": now()}
-            )
+        self.fresh = bool(self.storage.get_json(self.path(f"g{self.generation}/started.json"))["fresh"])
+
+    @property
+    def salt(self) -> str:
+        """What sets the stages of a fresh generation apart from those that runs share."""
+        return f"{self.id}/{self.generation}" if self.fresh else ""
 
 
 class Events:

@@ -283,7 +283,7 @@ class Resources(Model):
 
     cpus_per_task: float = Field(1, gt=0)
     memory_per_task: Bytes = Field(1_000_000_000, description="Reserved per task on the cluster.")
-    shard_size: Bytes = Field(64_000_000, description="Text per shard, the unit that is committed and resumed.")
+    shard_size: Bytes = Field(32_000_000, description="Text per shard, the unit that is committed and resumed.")
     cpus: int | None = Field(None, gt=0, description="CPUs of the local Ray; default: all. A cluster has its own.")
 
 

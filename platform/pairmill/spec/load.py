@@ -113,7 +113,7 @@ def _path(loc: tuple[int | str, ...], data: Any, kind: str) -> Path:
             isinstance(data, list) and isinstance(part, int) and part < len(data)
         ):
             path.append(part)
-            data = data[part]  # type: ignore[index,call-overload]
+            data = data[part]  # type: ignore[index]
         elif position == len(loc) - 1 and kind in ("missing", "extra_forbidden"):
             path.append(part)
     return tuple(path)

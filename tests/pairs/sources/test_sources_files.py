@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 import zstandard
+from sourcekit import read_all, spec_of
 
 from pairmill.errors import SourceError
 from pairmill.pairs import sources
 from pairmill.pairs.sources.globs import alternatives, expression
 from pairmill.pairs.sources.streams import Damaged, decompressed
-from sourcekit import read_all, spec_of
 
 LINE = b'{"anchor": "a", "positive": "b"}\n'
 COMPRESS = {"gz": gzip.compress, "bz2": bz2.compress, "zst": zstandard.compress}

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import polib
 import pytest
+from sourcekit import read_all, spec_of
 
 from pairmill.errors import SourceError
 from pairmill.pairs import sources
 from pairmill.pairs.sources import locale_to_language
-from sourcekit import read_all, spec_of
 
 HEADER = {"Content-Type": "text/plain; charset=UTF-8", "Language": "de", "Plural-Forms": "nplurals=2; plural=n!=1;"}
 
@@ -211,8 +211,8 @@ def test_another_version_of_a_package_on_a_worker_is_refused() -> None:
         ("zh_Hant", "zh-Hant"), ("zh_TW", "zh-Hant"), ("zh_HK", "zh-Hant"), ("zh_CN", "zh"), ("zh_Hans", "zh"),
         ("zh-Hans-TW", "zh"), ("zh", "zh"), ("sr@latin", "sr-Latn"), ("sr_Latn", "sr-Latn"), ("sr_Cyrl", "sr"),
         ("sr_RS@latin", "sr-Latn"), ("nb_NO", "nb"), ("ca@valencia", "ca"), ("uz@cyrillic", "uz-Cyrl"),
-        ("uz@latin", "uz"), ("az_Arab", "az-Arab"), ("fil", "fil"), ("hsb", "hsb"), ("ast_ES", "ast"), ("en@shaw", "en-Shaw"),
-        ("tl", "tl"), ("templates", None), ("C", None), ("", None), ("xx", None), ("und", None), ("123", None),
+        ("uz@latin", "uz"), ("az_Arab", "az-Arab"), ("fil", "fil"), ("hsb", "hsb"), ("ast_ES", "ast"),
+        ("en@shaw", "en-Shaw"), ("tl", "tl"), ("templates", None), ("C", None), ("", None), ("xx", None), ("und", None), ("123", None),
     ],
 )  # fmt: skip
 def test_locales_become_the_languages_they_mean(locale: str, language: str | None) -> None:

@@ -4,10 +4,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from sourcekit import read_all, spec_of
 
 from pairmill.errors import SourceError
 from pairmill.pairs import sources
-from sourcekit import read_all, spec_of
 
 
 def write(tmp_path: Path, table: pa.Table, **options: Any) -> str:

@@ -8,10 +8,10 @@ import obstore
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from sourcekit import read_all
 
 from pairmill import objects
 from pairmill.errors import SourceError
-from sourcekit import read_all
 
 LINES = b"".join(b'{"anchor": "a%d", "positive": "b"}\n' % index for index in range(2000))
 

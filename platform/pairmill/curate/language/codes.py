@@ -39,7 +39,8 @@ _SEVERAL_SCRIPTS: dict[str, tuple[str, ...]] = {
     "ks": ("Arab", "Deva"), "ku": ("Latn", "Arab", "Cyrl"), "ky": ("Cyrl", "Arab", "Latn"), "lad": ("Hebr", "Latn"),
     "mn": ("Cyrl", "Mong"), "mni": ("Beng", "Mtei"), "ms": ("Latn", "Arab"), "pa": ("Guru", "Arab"),
     "rom": ("Latn", "Cyrl"), "sa": ("Deva", "Latn"), "sat": ("Olck", "Deva", "Beng", "Latn"), "sd": ("Arab", "Deva"),
-    "sh": ("Latn", "Cyrl"), "swb": ("Latn", "Arab"), "zdj": ("Latn", "Arab"), "shi": ("Tfng", "Latn"), "sr": ("Cyrl", "Latn"), "tg": ("Cyrl", "Arab", "Latn"),
+    "sh": ("Latn", "Cyrl"), "shi": ("Tfng", "Latn"), "sr": ("Cyrl", "Latn"), "tg": ("Cyrl", "Arab", "Latn"),
+    "ckb": ("Arab", "Latn"), "swb": ("Latn", "Arab"), "zdj": ("Latn", "Arab"),
     "tk": ("Latn", "Cyrl", "Arab"), "tt": ("Cyrl", "Latn"), "ug": ("Arab", "Cyrl", "Latn"),
     "uz": ("Latn", "Cyrl", "Arab"), "zgh": ("Tfng", "Latn"), "ff": ("Latn", "Adlm"), "azb": ("Arab", "Latn"),
 }  # fmt: skip

@@ -67,7 +67,7 @@ def _parse(lines: list[bytes]) -> _Parsed:
     loads = orjson.loads
     try:
         records = [loads(line) for line in lines]
-        if all(type(record) is dict for record in records):
+        if set(map(type, records)) == {dict}:
             return _Parsed(records, list(range(len(lines))))
     except orjson.JSONDecodeError:
         pass
