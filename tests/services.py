@@ -46,7 +46,7 @@ def clean_environment(**changes: str) -> dict[str, str]:
     return {**kept, "PATH": path, "RAY_USAGE_STATS_ENABLED": "0", "PYTHONUNBUFFERED": "1", **changes}
 
 
-def wait_for(ready: Callable[[], bool], process: Process, log: Path, what: str, seconds: float = 60) -> None:
+def wait_for(ready: Callable[[], bool], process: Process, log: Path, what: str, seconds: float = 120) -> None:
     """Poll until `ready`. RuntimeError with the end of the log where the process ends or the time is up."""
     deadline = time.monotonic() + seconds
     while not ready():
@@ -178,7 +178,7 @@ class RayCluster:
                 env=clean_environment(**NO_TOKEN),
             )
         self.nodes.append(process)
-        wait_for(lambda: listens(agent), process, log, f"raylet {number}", seconds=120)
+        wait_for(lambda: listens(agent), process, log, f"raylet {number}")
         return process
 
     def stop(self) -> None:

@@ -89,7 +89,7 @@ def annotate(pairs: pa.Table, spec: CurateSpec, spec_input: Any, stats: Stats) -
         texts, changed = clean.clean(columns[side], spec.clean)
         stats.cleaning.update(changed)
         declared = columns[f"{side}_lang"]
-        policy = spec_input.language or "require"  # where nothing is declared, require identifies
+        policy: language.Policy = spec_input.language or "require"  # where nothing is declared, require identifies
         found, confidence, final, score = language.judge(texts, declared, policy, spec.language)
         columns |= {
             side: texts,
@@ -99,7 +99,8 @@ def annotate(pairs: pa.Table, spec: CurateSpec, spec_input: Any, stats: Stats) -
             f"{side}_confidence": confidence,
             f"language_{side}": score,
         }
-        stats.count_languages(declared, found)
+        if policy != "trust":
+            stats.count_languages(declared, found)
         sides[side] = Side(texts, final)
     columns["negatives"] = _clean_lists(columns["negatives"], spec)
     columns |= score_all(sides["anchor"], sides["positive"])

@@ -212,7 +212,8 @@ def test_another_version_of_a_package_on_a_worker_is_refused() -> None:
         ("zh-Hans-TW", "zh"), ("zh", "zh"), ("sr@latin", "sr-Latn"), ("sr_Latn", "sr-Latn"), ("sr_Cyrl", "sr"),
         ("sr_RS@latin", "sr-Latn"), ("nb_NO", "nb"), ("ca@valencia", "ca"), ("uz@cyrillic", "uz-Cyrl"),
         ("uz@latin", "uz"), ("az_Arab", "az-Arab"), ("fil", "fil"), ("hsb", "hsb"), ("ast_ES", "ast"),
-        ("en@shaw", "en-Shaw"), ("tl", "tl"), ("templates", None), ("C", None), ("", None), ("xx", None), ("und", None), ("123", None),
+        ("en@shaw", "en-Shaw"), ("tl", "tl"), ("templates", None), ("C", None), ("", None), ("xx", None),
+        ("und", None), ("123", None),
     ],
 )  # fmt: skip
 def test_locales_become_the_languages_they_mean(locale: str, language: str | None) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pairmill.curate.language import contradiction, fasttext, langdetect
 from pairmill.curate.language.decide import Policy, assign
@@ -44,7 +45,7 @@ def judge(
     policy is not `require`).
     """
     engine = load(options.engine)
-    found, confidence = engine.identify(texts)
+    found, confidence = engine.identify(texts) if policy != "trust" else _where_undeclared(engine, texts, declared)
     final = assign(declared, found, confidence, policy, options.min_confidence)
     if policy == "require":
         score = contradiction.score(texts, declared, found, confidence, engine.labels)
@@ -53,4 +54,14 @@ def judge(
     return found, confidence, final, score
 
 
-__all__ = ["ENGINES", "Engine", "assign", "identity", "judge", "load"]
+def _where_undeclared(engine: Engine, texts: pa.Array, declared: pa.Array) -> tuple[pa.Array, np.ndarray]:
+    """Identify only the texts of which nothing is declared; the others' answer is unknown, with confidence 0."""
+    rows = np.flatnonzero(pc.equal(pc.fill_null(declared, ""), "").to_numpy(zero_copy_only=False))
+    languages, confidence = np.full(len(texts), None, object), np.zeros(len(texts), np.float32)
+    if len(rows):
+        found, confidence[rows] = engine.identify(texts.take(pa.array(rows)))
+        languages[rows] = found.to_pylist()
+    return pa.array(languages, pa.string()), confidence
+
+
+__all__ = ["ENGINES", "Engine", "Policy", "assign", "identity", "judge", "load"]

@@ -78,18 +78,34 @@ _CONVERT: dict[str, Callable[[Any], Any]] = {
 }  # fmt: skip
 
 
-_PLAIN = ("anchor", "positive", "anchor_lang", "positive_lang")
-
-
-def _array(column: str, values: list[Any]) -> pa.Array:
+def _array(column: str, values: list[Any], langs: Langs) -> pa.Array:
     kind = PARSED.field(column).type
-    if column not in _PLAIN:
-        convert = _CONVERT[column]
-        return pa.array([convert(value) for value in values], kind)
-    if column.endswith("_lang") and values and values.count(values[0]) == len(values) and type(values[0]) is str:
-        return pa.repeat(pa.scalar(values[0], kind), len(values))
-    array = pa.array(values, kind)
-    return array if column.endswith("_lang") or not array.null_count else array.fill_null("")
+    if column in ("anchor", "positive"):
+        array = pa.array(values, kind)
+        return array.fill_null("") if array.null_count else array
+    if column in ("anchor_lang", "positive_lang"):
+        return _languages(values, declared(column, langs))
+    convert = _CONVERT[column]
+    return pa.array([convert(value) for value in values], kind)
+
+
+def declared(column: str, langs: Langs) -> str | None:
+    """The input's own language of `anchor_lang` or `positive_lang`."""
+    return langs.anchor if column == "anchor_lang" else langs.positive
+
+
+def meaning(code: str | None, default: str | None) -> str | None:
+    """A row's language: its own code, null where that is no language; the input's where it has none."""
+    return declared_language(code) if code and code.strip() else default
+
+
+def _languages(values: list[Any], default: str | None) -> pa.Array:
+    for kind in set(map(type, values)) - {str, type(None)}:
+        raise WrongValue(f"{kind.__name__} instead of a language code")
+    known = {code: meaning(code, default) for code in set(values)}
+    if len(known) == 1:
+        return pa.repeat(pa.scalar(known.popitem()[1], pa.string()), len(values))
+    return pa.array([known[code] for code in values], pa.string())
 
 
 def wrong_values(values: dict[str, list[Any]], names: dict[str, str]) -> dict[int, str]:
@@ -104,9 +120,9 @@ def wrong_values(values: dict[str, list[Any]], names: dict[str, str]) -> dict[in
     return found
 
 
-def arrays(values: dict[str, list[Any]]) -> dict[str, pa.Array]:
+def arrays(values: dict[str, list[Any]], langs: Langs) -> dict[str, pa.Array]:
     """Python values as Arrow arrays of the schema's types. Raises WrongValue or ArrowTypeError at another type."""
-    return {column: _array(column, items) for column, items in values.items()}
+    return {column: _array(column, items, langs) for column, items in values.items()}
 
 
 def strings(texts: list[bytes]) -> pa.Array:
@@ -130,22 +146,20 @@ def _strings(data: bytes, offsets: np.ndarray) -> pa.Array:
     return array
 
 
-def language_column(declared: str | None, own: pa.Array | None, length: int) -> pa.Array:
-    """The rows' own codes where they have one (null where it is no language), else the input's declared one."""
-    if own is None:
-        return pa.repeat(pa.scalar(declared, pa.string()), length)
-    codes = own.cast(pa.string()).dictionary_encode()
-    meaning = [declared if not code.strip() else declared_language(code) for code in codes.dictionary.to_pylist()]
-    indices = codes.indices.fill_null(len(meaning))
-    return pa.array([*meaning, declared], pa.string()).take(indices)
+def language_column(codes: pa.Array, default: str | None) -> pa.Array:
+    """`meaning` of an Arrow array of codes."""
+    encoded = codes.cast(pa.string()).dictionary_encode()
+    known = [meaning(code, default) for code in encoded.dictionary.to_pylist()]
+    return pa.array([*known, default], pa.string()).take(encoded.indices.fill_null(len(known)))
 
 
 def table(columns: dict[str, pa.Array], langs: Langs, origin_file: str, rows: Any) -> pa.Table:
     """A table with the schema PARSED. `rows`: the origin_row of each row, an array, a list or a range."""
     length = len(columns["anchor"])
     every: dict[str, pa.Array] = dict(columns)
-    every["anchor_lang"] = language_column(langs.anchor, columns.get("anchor_lang"), length)
-    every["positive_lang"] = language_column(langs.positive, columns.get("positive_lang"), length)
+    for name in ("anchor_lang", "positive_lang"):
+        if name not in every:
+            every[name] = pa.repeat(pa.scalar(declared(name, langs), pa.string()), length)
     every["origin_file"] = pa.repeat(pa.scalar(origin_file, pa.string()), length)
     if isinstance(rows, range):
         rows = np.arange(rows.start, rows.stop, rows.step, dtype=np.int64)

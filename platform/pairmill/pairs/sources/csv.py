@@ -137,12 +137,14 @@ def _batch(spec: CsvInput, names: list[str], records: list[_Record], uri: str, r
     if not names:
         return columns.only_quarantine(_entries(records, uri, row))
     try:
-        made = columns.arrays(values)
+        made = columns.arrays(values, spec.langs)
     except (columns.WrongValue, pa.ArrowTypeError):
         for at, detail in columns.wrong_values(values, used).items():
             records[good[at]].error, records[good[at]].detail = "wrong_type", detail
         good = [index for index in good if not records[index].error]
-        made = columns.arrays({column: _column(records, good, names.index(name)) for column, name in used.items()})
+        made = columns.arrays(
+            {column: _column(records, good, names.index(name)) for column, name in used.items()}, spec.langs
+        )
     pairs = columns.table(made, spec.langs, uri, [row + index for index in good])
     return Batch(pairs, len(records), {"blank_line": blank} if blank else {}, _entries(records, uri, row))
 

@@ -123,22 +123,20 @@ def _decoded(texts: list[bytes], charset: str) -> pa.Array:
 
 
 def _batch(catalogue: Catalogue, some: slice, langs: Langs, uri: str) -> Batch:
-    charset, special = catalogue.charset, catalogue.special
-    pairs, wrong = _Pairs(), list[Quarantined]()
+    charset = catalogue.charset
+    rows, msgids, msgstrs = catalogue.rows[some], catalogue.msgids[some], catalogue.msgstrs[some]
     no_pair: Counter[str] = Counter()
-    rows = catalogue.rows[some]
-    for row, msgid, msgstr in zip(rows, catalogue.msgids[some], catalogue.msgstrs[some], strict=True):
-        known = special.get(row) if special else None
-        if known and known.error:
-            wrong.append(Quarantined(known.error, uri, row, None, known.detail, msgid))
-        elif known:
-            no_pair[known.no_pair] += 1
-        elif msgid and msgstr and b"\0" not in msgid and b"\x04" not in msgid and b"\0" not in msgstr:
-            pairs.anchors.append(msgid)
-            pairs.positives.append(msgstr)
-            pairs.rows.append(row)
-        elif reason := _add(pairs, row, msgid, msgstr):
-            no_pair[reason] += 1
+    wrong: list[Quarantined] = []
+    if not catalogue.special and _plain(msgids, msgstrs):
+        pairs = _Pairs(msgids, msgstrs, list(rows))
+    else:
+        pairs = _Pairs()
+        for row, msgid, msgstr in zip(rows, msgids, msgstrs, strict=True):
+            known = catalogue.special.get(row)
+            if known and known.error:
+                wrong.append(Quarantined(known.error, uri, row, None, known.detail, msgid))
+            elif reason := known.no_pair if known else _add(pairs, row, msgid, msgstr):
+                no_pair[reason] += 1
     try:
         made = pairs.arrays(charset)
     except (pa.ArrowInvalid, UnicodeDecodeError):
@@ -150,10 +148,21 @@ def _batch(catalogue: Catalogue, some: slice, langs: Langs, uri: str) -> Batch:
     return Batch(columns.table(made, langs, uri, pairs.rows), len(rows), dict(no_pair), wrong)
 
 
+def _plain(msgids: list[bytes], msgstrs: list[bytes]) -> bool:
+    """Whether each entry is one pair as it stands: no header, context, plural or missing translation."""
+    if not (all(msgids) and all(msgstrs)) or b"\0" in b"".join(msgstrs):
+        return False
+    joined = b"".join(msgids)
+    return b"\0" not in joined and b"\x04" not in joined
+
+
 def _add(pairs: _Pairs, row: int, msgid: bytes, msgstr: bytes) -> str:
     """Add the pairs of an entry, or say why it has none."""
     if not msgid:
         return "header"
+    if msgstr and b"\0" not in msgid and b"\x04" not in msgid and b"\0" not in msgstr:
+        pairs.add(row, msgid, msgstr)
+        return ""
     singular, _, plural = msgid.rpartition(b"\x04")[2].partition(b"\0")
     forms = msgstr.split(b"\0")
     last = next((form for form in reversed(forms) if form), b"") if b"\0" in msgid else b""

@@ -95,13 +95,15 @@ def _batch(spec: JsonlInput, fields: _Fields, uri: str, lines: list[bytes], offs
     fields.look(records)
     values = {column: _values(records, name) for column, name in fields.names.items()}
     try:
-        made = columns.arrays(values)
+        made = columns.arrays(values, spec.langs)
     except (columns.WrongValue, pa.ArrowTypeError):
         found = columns.wrong_values(values, fields.names)
         wrong.update((kept[index], ("wrong_type", detail)) for index, detail in found.items())
         good = [index for index in range(len(kept)) if index not in found]
         kept = [kept[index] for index in good]
-        made = columns.arrays({column: [items[index] for index in good] for column, items in values.items()})
+        made = columns.arrays(
+            {column: [items[index] for index in good] for column, items in values.items()}, spec.langs
+        )
     rows = range(row, row + len(lines)) if len(kept) == len(lines) else [row + index for index in kept]
     pairs = columns.table(made, spec.langs, uri, rows)
     entries = _entries(wrong, lines, uri, offset, row) if wrong else []

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import accumulate
 from typing import IO, Any
@@ -26,27 +27,28 @@ from pairmill.pairs.batch import Batch, Quarantined
 from pairmill.pairs.schema import PARSED
 from pairmill.pairs.sources import columns, linefiles
 from pairmill.pairs.sources.base import BATCH_ROWS, Piece, SourceFile, whole
-from pairmill.pairs.sources.globs import expand
+from pairmill.pairs.sources.globs import Match, expand
 from pairmill.pairs.sources.remotefile import RemoteFile
 from pairmill.pairs.sources.stat import local_error, stat
-from pairmill.spec.curate import ParquetInput
+from pairmill.spec.curate import Langs, ParquetInput
 
-_BUFFER = 1 << 20
+_BUFFER, _REMOTE_BUFFER = 1 << 20, 8 << 20  # bytes of a column chunk fetched at once
 _READ_BYTES = 8 << 20  # of text, read and converted at once
 _TEXTUAL = ("anchor", "positive", "anchor_lang", "positive_lang")
 
 
 def find(spec: ParquetInput) -> list[SourceFile]:
-    place = linefiles.where(spec)
-    found = []
-    for match in expand(spec.path, place):
-        text_size = match.stat.size
-        with _opened(match.uri, place) as file:
-            if file is not None:
-                _check_columns(spec, match.uri, file.schema_arrow)
-                text_size = sum(_group_sizes(spec, file.metadata))
-        found.append(SourceFile((match.uri,), match.stat.fingerprint, match.stat.size, text_size))
-    return found
+    with ThreadPoolExecutor(16) as pool:
+        return list(pool.map(lambda match: _examine(spec, match), expand(spec.path, linefiles.where(spec))))
+
+
+def _examine(spec: ParquetInput, match: Match) -> SourceFile:
+    text_size = match.stat.size
+    with _opened(match.uri, linefiles.where(spec)) as file:
+        if file is not None:
+            _check_columns(spec, match.uri, file.schema_arrow)
+            text_size = sum(_group_sizes(spec, file.metadata))
+    return SourceFile((match.uri,), match.stat.fingerprint, match.stat.size, text_size)
 
 
 def split(spec: ParquetInput, file: SourceFile, shard_size: int) -> list[Piece]:
@@ -103,6 +105,7 @@ def _group(
             yield from _batches(spec, batch, names, uri, row + done, batch_rows)
             done += len(batch)
     except (OSError, pa.ArrowException) as error:
+        _refuse_disk_errors(error, uri, linefiles.where(spec))
         lost = f"rows {row + done} to {row + rows - 1} ({rows - done} rows)"
         detail = f"row group {group}: {lost} cannot be read: {error}"
         yield columns.only_quarantine([Quarantined("corrupt", uri, row + done, None, detail, uri.encode())])
@@ -114,7 +117,7 @@ def _batches(
     raw = {column: _column(batch, name) for column, name in names.items()}
     rows = len(batch)
     try:
-        made = {column: _converted(column, values) for column, values in raw.items()}
+        made = {column: _converted(column, values, spec.langs) for column, values in raw.items()}
     except pa.ArrowInvalid:
         for at in range(0, rows, batch_rows):
             some = {column: values.slice(at, batch_rows) for column, values in raw.items()}
@@ -131,7 +134,10 @@ def _one_by_one(spec: ParquetInput, raw: dict[str, pa.Array], names: dict[str, s
     for column, name in names.items():
         _find_wrong(column, name, raw[column], wrong)
     keep = [index for index in range(len(rows)) if index not in wrong]
-    made = {column: _converted(column, values.take(pa.array(keep, pa.int64()))) for column, values in raw.items()}
+    made = {
+        column: _converted(column, values.take(pa.array(keep, pa.int64())), spec.langs)
+        for column, values in raw.items()
+    }
     entries = [
         Quarantined("invalid_utf8", uri, rows[index], None, detail, _bytes(raw, index))
         for index, detail in sorted(wrong.items())
@@ -143,7 +149,7 @@ def _one_by_one(spec: ParquetInput, raw: dict[str, pa.Array], names: dict[str, s
 def _find_wrong(column: str, name: str, values: pa.Array, wrong: dict[int, str]) -> None:
     for index in range(len(values)):
         try:
-            _converted(column, values.slice(index, 1))
+            _converted(column, values.slice(index, 1), Langs())
         except pa.ArrowInvalid as error:
             wrong.setdefault(index, f"{name}: {error}")
 
@@ -165,12 +171,14 @@ def _column(batch: pa.RecordBatch, name: str) -> pa.Array:
     return values
 
 
-def _converted(column: str, values: pa.Array) -> pa.Array:
+def _converted(column: str, values: pa.Array, langs: Langs) -> pa.Array:
     """Values as the schema's type. Raises ArrowInvalid where a string is not UTF-8."""
     kind = PARSED.field(column).type
     if column in _TEXTUAL:
         texts = _checked(values, kind)
-        return texts.fill_null("") if column in ("anchor", "positive") and texts.null_count else texts
+        if column in ("anchor", "positive"):
+            return texts.fill_null("") if texts.null_count else texts
+        return columns.language_column(texts, columns.declared(column, langs))
     if column == "negatives":
         return _negatives(values)
     if column == "label" and not _is_text(values.type):
@@ -259,12 +267,21 @@ def _group_sizes(spec: ParquetInput, metadata: Any) -> list[int]:
 @contextmanager
 def _opened(uri: str, place: str) -> Iterator[pq.ParquetFile | None]:
     """The file; None where it has no readable footer."""
-    with RemoteFile.open(uri, place) if objects.is_remote(uri) else _local(uri, place) as source:
+    remote = objects.is_remote(uri)
+    buffer = _REMOTE_BUFFER if remote else _BUFFER
+    with RemoteFile.open(uri, place) if remote else _local(uri, place) as source:
         try:
-            file = pq.ParquetFile(source, buffer_size=_BUFFER, pre_buffer=False, page_checksum_verification=True)
-        except (pa.ArrowException, OSError):
+            file = pq.ParquetFile(source, buffer_size=buffer, pre_buffer=False, page_checksum_verification=True)
+        except (pa.ArrowException, OSError) as error:
+            _refuse_disk_errors(error, uri, place)
             file = None
         yield file
+
+
+def _refuse_disk_errors(error: Exception, uri: str, place: str) -> None:
+    """What the operating system refused (it has a number) says nothing about the file's content."""
+    if isinstance(error, OSError) and error.errno is not None:
+        raise local_error(place, uri, error) from error
 
 
 def _local(uri: str, place: str) -> IO[bytes]:

@@ -1,0 +1,40 @@
+"""The examples run, on small real data in each format."""
+
+from __future__ import annotations
+
+import gzip
+
+import pytest
+
+from corpus import catalogue_rows, write_jsonl, write_moses, write_parquet, write_tsv
+from pairmill.curate.job import run_curate
+from pairmill.spec.load import load
+from reading import table
+from services import ROOT
+
+EXAMPLES = sorted(path for path in (ROOT / "jobs/examples").glob("*.yaml") if path.stem != "object-store")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    german = catalogue_rows(("de",))
+    write_jsonl(folder / "pairs.jsonl", german)
+    write_jsonl(folder / "more.jsonl.gz", catalogue_rows(("fr",)))
+    write_parquet(folder / "pairs.parquet", catalogue_rows())
+    write_tsv(folder / "pairs.tsv", german)
+    write_moses(folder, german)
+    assert gzip.decompress((folder / "more.jsonl.gz").read_bytes()).count(b"\n") == len(catalogue_rows(("fr",)))
+    return folder
+
+
+@pytest.mark.usefixtures("local_ray")
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_runs_and_its_ledger_balances(path, data, tmp_path, monkeypatch):
+    monkeypatch.setenv("PAIRMILL_DATA", str(data))
+    outcome = run_curate(load(str(path)), str(tmp_path / "store"), None, False, "", lambda line: None)
+    total = outcome.summary["ledger"]["total"]
+    assert outcome.exit_code == 0
+    assert total["kept"] == len(table(outcome.run, "kept")) > 100
+    assert total["rows_in"] == total["kept"] + sum(total["rejected"].values())
+    assert str(data) not in outcome.run.storage.get(outcome.run.path("spec.yaml")).decode()
