@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import obstore
+from obstore.exceptions import BaseError
 from obstore.store import AzureStore, GCSStore, LocalStore, ObjectStore, S3Store
 
 from pairmill.errors import StorageError
@@ -65,10 +67,14 @@ def directory(uri: str, create: bool = False) -> tuple[ObjectStore, str]:
 
 
 class Reader(io.RawIOBase):
-    """An object as a seekable read-only Python file."""
+    """An object as a read-only Python file, for readers that seek (pyarrow's Parquet); ranges are read as asked for.
 
-    def __init__(self, store: ObjectStore, path: str):
-        self._file = obstore.open_reader(store, path)
+    `fail` turns an error of the store into the one to raise.
+    """
+
+    def __init__(self, store: ObjectStore, path: str, size: int, fail: Callable[[Exception], Exception]):
+        super().__init__()
+        self._store, self._path, self._size, self._fail, self._at = store, path, size, fail, 0
 
     def readable(self) -> bool:
         return True
@@ -76,13 +82,25 @@ class Reader(io.RawIOBase):
     def seekable(self) -> bool:
         return True
 
-    def readinto(self, buffer: Any) -> int:
-        data = self._file.read(len(buffer))
-        buffer[: len(data)] = memoryview(data)
-        return len(data)
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return self._file.seek(offset, whence)
-
     def tell(self) -> int:
-        return self._file.tell()
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        return self._at
+
+    def read(self, size: int | None = -1) -> bytes:
+        end = self._size if size is None or size < 0 else min(self._at + size, self._size)
+        if end <= self._at:
+            return b""
+        try:
+            data = bytes(obstore.get_range(self._store, self._path, start=self._at, end=end))
+        except (BaseError, OSError) as error:
+            raise self._fail(error) from error
+        self._at += len(data)
+        return data
+
+    def readinto(self, buffer: Any) -> int:
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)

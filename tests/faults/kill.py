@@ -30,7 +30,7 @@ STAGES = ("annotate", "groups", "decide", "select")
 
 
 def command(spec: str, storage: Path, *sets: str) -> list[str]:
-    options = [part for item in sets for part in ("--set", item)]
+    options = [part for item in ("resources.shard_size=1MB", *sets) for part in ("--set", item)]
     return [sys.executable, "-m", "pairmill", "run", spec, "--storage", str(storage), *options]
 
 
@@ -64,9 +64,10 @@ def wait_for(process: subprocess.Popen[str], line_start: str) -> None:
     raise SystemExit(f"the run ended before {line_start!r}")
 
 
-def units(storage: Path) -> dict[str, str]:
-    """Every committed unit's manifest and the attempt that made it."""
-    paths = [p for p in storage.rglob("*.json") if "/stages/" in str(p) or "/g0/" in str(p)]
+def units(storage: Path, stage: str = "") -> dict[str, str]:
+    """Every committed unit's manifest (of one stage) and the attempt that made it."""
+    names = [str(path) for path in storage.rglob("*.json")]
+    paths = [Path(n) for n in names if ("/stages/" in n or "/g0/" in n) and (not stage or f"/{stage}/" in n)]
     found = {str(path.relative_to(storage)): json.loads(path.read_text()) for path in paths}
     return {path: manifest["record"]["attempt"] for path, manifest in found.items() if "record" in manifest}
 
@@ -74,6 +75,9 @@ def units(storage: Path) -> dict[str, str]:
 def kill_driver(spec: str, storage: Path, stage: str, delay: float) -> dict[str, Any]:
     process = start(spec, storage)
     wait_for(process, f"{stage}:")
+    deadline = time.monotonic() + 60
+    while stage in ("annotate", "select") and not units(storage, stage) and time.monotonic() < deadline:
+        time.sleep(0.02)
     time.sleep(delay)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
@@ -108,7 +112,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--spec", default="jobs/examples/gettext.yaml")
     parser.add_argument("--stages", default=",".join(STAGES))
-    parser.add_argument("--delay", type=float, default=0.7, help="seconds between a stage's start and the kill")
+    parser.add_argument(
+        "--delay",
+        type=float,
+        default=0.1,
+        help="seconds from a stage's start (annotate, select: first unit) to the kill",
+    )
     parser.add_argument("--json", help="write the results to this file")
     options = parser.parse_args()
     results: list[dict[str, Any]] = []

@@ -113,7 +113,9 @@ class Storage:
         with self._errors("read", path):
             if not objects.is_remote(self.uri):
                 return pq.ParquetFile(objects.local_path(self.uri) / path, memory_map=True)
-            return pq.ParquetFile(pa.PythonFile(objects.Reader(self._store, self._path(path)), mode="r"))
+            size = obstore.head(self._store, self._path(path))["size"]
+            file = objects.Reader(self._store, self._path(path), size, lambda error: self._error("read", path, error))
+            return pq.ParquetFile(pa.PythonFile(file, mode="r"), pre_buffer=True)
 
     def check(self) -> None:
         """Refuse a store that cannot be written, or that lets a second conditional write succeed."""
@@ -135,7 +137,10 @@ class Storage:
         except (BaseError, OSError) as error:
             if isinstance(error, FileNotFoundError) and verb == "delete":
                 return
-            raise StorageError(f"{self.where(path)}: cannot {verb}: {_reason(error)}") from error
+            raise self._error(verb, path, error) from error
+
+    def _error(self, verb: str, path: str, error: Exception) -> StorageError:
+        return StorageError(f"{self.where(path)}: cannot {verb}: {_reason(error)}")
 
 
 def _reason(error: Exception) -> str:

@@ -28,8 +28,7 @@ from pairmill.pairs.schema import PARSED
 from pairmill.pairs.sources import columns, linefiles
 from pairmill.pairs.sources.base import BATCH_ROWS, Piece, SourceFile, whole
 from pairmill.pairs.sources.globs import Match, expand
-from pairmill.pairs.sources.remotefile import RemoteFile
-from pairmill.pairs.sources.stat import local_error, stat
+from pairmill.pairs.sources.stat import local_error, remote_error, stat
 from pairmill.spec.curate import Langs, ParquetInput
 
 _BUFFER, _REMOTE_BUFFER = 1 << 20, 8 << 20  # bytes of a column chunk fetched at once
@@ -269,7 +268,7 @@ def _opened(uri: str, place: str) -> Iterator[pq.ParquetFile | None]:
     """The file; None where it has no readable footer."""
     remote = objects.is_remote(uri)
     buffer = _REMOTE_BUFFER if remote else _BUFFER
-    with RemoteFile.open(uri, place) if remote else _local(uri, place) as source:
+    with _remote(uri, place) if remote else _local(uri, place) as source:
         try:
             file = pq.ParquetFile(source, buffer_size=buffer, pre_buffer=False, page_checksum_verification=True)
         except (pa.ArrowException, OSError) as error:
@@ -282,6 +281,12 @@ def _refuse_disk_errors(error: Exception, uri: str, place: str) -> None:
     """What the operating system refused (it has a number) says nothing about the file's content."""
     if isinstance(error, OSError) and error.errno is not None:
         raise local_error(place, uri, error) from error
+
+
+def _remote(uri: str, place: str) -> objects.Reader:
+    root, key = objects.split(uri)
+    size = stat(uri, place).size
+    return objects.Reader(objects.bucket(root), key, size, lambda error: remote_error(place, uri, error))
 
 
 def _local(uri: str, place: str) -> IO[bytes]:
