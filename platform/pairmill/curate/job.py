@@ -8,6 +8,7 @@ what the job means; a run that is done is not done twice.
 
 from __future__ import annotations
 
+import platform as host
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -163,7 +164,12 @@ class _Job:
             "started": self.started,
             "updated": now(),
             "seconds": round(time.monotonic() - self.clock, 1),
-            "version": __version__,
+            "versions": {
+                "pairmill": __version__,
+                "python": host.python_version(),
+                "stages": VERSIONS,
+                "language": language.identity(self.spec.language.engine),
+            },
             "parents": [],
             "inputs": result.input_facts(self.spec, self.found),
             "licences": {i.name: i.licence for i in self.spec.inputs if i.licence},

@@ -14,6 +14,7 @@ from pairmill.pairs.ledger import Counts, ledger
 from pairmill.report import page
 from pairmill.runs.record import Run
 from pairmill.runs.storage import Storage
+from pairmill.runs.units import digest
 from pairmill.spec.curate import CurateSpec
 from pairmill.spec.load import LoadedSpec
 from pairmill.spec.rules import RULES
@@ -117,6 +118,7 @@ def input_facts(spec: CurateSpec, found: dict[str, list[sources.SourceFile]]) ->
                 "path": ", ".join(given),
                 "files": len(files),
                 "bytes": sum(file.size for file in files),
+                "fingerprint": digest([[list(file.uris), file.fingerprint] for file in files]),
                 "licence": spec_input.licence,
                 "language": spec_input.language,
             }

@@ -17,7 +17,7 @@ _BOUNDARY = 8
 
 
 def plan(inputs: list[Any], found: dict[str, list[sources.SourceFile]], shard_size: int) -> list[dict[str, Any]]:
-    """All shards of a run, as plain JSON: `{"index", "input", "pieces", "text_size", "resumable"}`."""
+    """All shards of a run, as plain JSON: `{"index", "input", "pieces", "text_size"}`."""
     shards: list[dict[str, Any]] = []
     for spec_input in inputs:
         pieces = (p for file in found[spec_input.name] for p in sources.split(spec_input, file, shard_size))

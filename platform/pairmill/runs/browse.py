@@ -66,7 +66,7 @@ def describe(run: Run) -> str:
     record = run.record() or {}
     lines = [
         f"{key:10} {record[key]}"
-        for key in ("id", "kind", "state", "started", "seconds", "version", "error")
+        for key in ("id", "kind", "state", "started", "seconds", "error")
         if key in record
     ]
     lines.append(f"{'place':10} {run.storage.where(run.path())}")

@@ -1,11 +1,10 @@
-"""Sources: files in, batches of pairs out. One module per format, each with find, split, read and resumable.
+"""Sources: files in, batches of pairs out. One module per format, each with find, split and read.
 
-A new format is one module with these four functions, one line in FORMATS, and its model in `spec/curate.py`:
+A new format is one module with these three functions, one line in FORMATS, and its model in `spec/curate.py`:
 
 1. `find` lists an input's files and fails at once for those that cannot be used.
 2. `split` cuts a file into pieces; it may read the file once for that.
 3. `read` streams a piece as batches in which every record is a pair, a counted `no_pair`, or in quarantine.
-4. `resumable` says whether a piece is large and cannot be cut, so that its output is worth committing in chunks.
 """
 
 from __future__ import annotations
@@ -54,10 +53,4 @@ def read(spec_input: Any, piece: Piece, batch_rows: int = BATCH_ROWS) -> Iterato
     return batches
 
 
-def resumable(spec_input: Any, piece: Piece) -> bool:
-    """Whether the piece is of a kind that cannot be cut into shards, whatever its size."""
-    answer: bool = FORMATS[spec_input.format].resumable(spec_input, piece)
-    return answer
-
-
-__all__ = ["BATCH_ROWS", "FORMATS", "Piece", "SourceFile", "find", "locale_to_language", "read", "resumable", "split"]
+__all__ = ["BATCH_ROWS", "FORMATS", "Piece", "SourceFile", "find", "locale_to_language", "read", "split"]

@@ -47,9 +47,6 @@ def split(spec: CsvInput, file: SourceFile, shard_size: int) -> list[Piece]:
     ]
 
 
-def resumable(spec: CsvInput, piece: Piece) -> bool:
-    return not _one_line(spec) or linefiles.is_compressed(piece)
-
 
 def read(spec: CsvInput, piece: Piece, batch_rows: int = BATCH_ROWS) -> Iterator[Batch]:
     place = linefiles.check(spec, piece)

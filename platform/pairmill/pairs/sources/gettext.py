@@ -29,7 +29,7 @@ from pairmill.pairs.sources.stat import check_unchanged
 from pairmill.pairs.sources.streams import raw_blocks
 from pairmill.spec.curate import GettextInput, Langs
 
-__all__ = ["find", "locale_to_language", "read", "resumable", "split"]
+__all__ = ["find", "locale_to_language", "read", "split"]
 
 _DIRECTORY = re.compile(r"([^/]+)/LC_MESSAGES/[^/]+$")
 
@@ -50,9 +50,6 @@ def find(spec: GettextInput) -> list[SourceFile]:
 def split(spec: GettextInput, file: SourceFile, shard_size: int) -> list[Piece]:
     return [whole(file)]
 
-
-def resumable(spec: GettextInput, piece: Piece) -> bool:
-    return False
 
 
 def read(spec: GettextInput, piece: Piece, batch_rows: int = BATCH_ROWS) -> Iterator[Batch]:

@@ -30,9 +30,6 @@ def split(spec: JsonlInput, file: SourceFile, shard_size: int) -> list[Piece]:
     return linefiles.split(spec, file, shard_size)
 
 
-def resumable(spec: JsonlInput, piece: Piece) -> bool:
-    return linefiles.is_compressed(piece)
-
 
 def read(spec: JsonlInput, piece: Piece, batch_rows: int = BATCH_ROWS) -> Iterator[Batch]:
     where = linefiles.check(spec, piece)

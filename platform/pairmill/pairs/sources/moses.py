@@ -79,9 +79,6 @@ def split(spec: MosesInput, file: SourceFile, shard_size: int) -> list[Piece]:
     ]
 
 
-def resumable(spec: MosesInput, piece: Piece) -> bool:
-    return linefiles.is_compressed(piece)
-
 
 def read(spec: MosesInput, piece: Piece, batch_rows: int = BATCH_ROWS) -> Iterator[Batch]:
     place = linefiles.check(spec, piece)

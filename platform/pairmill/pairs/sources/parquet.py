@@ -71,9 +71,6 @@ def split(spec: ParquetInput, file: SourceFile, shard_size: int) -> list[Piece]:
     ]
 
 
-def resumable(spec: ParquetInput, piece: Piece) -> bool:
-    return False
-
 
 def read(spec: ParquetInput, piece: Piece, batch_rows: int = BATCH_ROWS) -> Iterator[Batch]:
     place = linefiles.check(spec, piece)
