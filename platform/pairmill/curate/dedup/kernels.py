@@ -137,13 +137,28 @@ def _hash_windows(flat, offsets, size, multipliers, out, out_offsets):  # type: 
 
 def _lowest(hashes, offsets, factors, terms, out):  # type: ignore[no-untyped-def]
     half = np.uint64(32)
+    longest = 0
     for row in range(offsets.size - 1):
-        last = offsets[row + 1] - 1
-        for i in range(offsets[row], last + 1, 4):  # four at a time, so that a slot is loaded and stored once for four
-            a = np.uint32(hashes[i] >> half)
-            b = np.uint32(hashes[min(i + 1, last)] >> half)
-            c = np.uint32(hashes[min(i + 2, last)] >> half)
-            d = np.uint32(hashes[min(i + 3, last)] >> half)
+        longest = max(longest, offsets[row + 1] - offsets[row])
+    kept = np.empty(longest + 1, np.uint32)
+    seen = np.empty(2048, np.uint64)
+    for row in range(offsets.size - 1):
+        n = 0
+        if offsets[row + 1] - offsets[row] < 512:
+            for i in range(offsets[row], offsets[row + 1]):
+                kept[n] = np.uint32(hashes[i] >> half)
+                n += 1
+        else:  # two fifths of a page's shingles repeat earlier ones: leave out those that a small table remembers
+            for slot in range(2048):
+                seen[slot] = slot ^ 1  # no hash that belongs into the slot
+            for i in range(offsets[row], offsets[row + 1]):
+                slot = hashes[i] & np.uint64(2047)
+                kept[n] = np.uint32(hashes[i] >> half)
+                n += seen[slot] != hashes[i]  # without a branch, which would be mispredicted
+                seen[slot] = hashes[i]
+        for i in range(0, n, 4):  # four at a time, so that a slot is loaded and stored once for four
+            a, b = kept[i], kept[min(i + 1, n - 1)]
+            c, d = kept[min(i + 2, n - 1)], kept[min(i + 3, n - 1)]
             for k in range(factors.size):
                 f, t = factors[k], terms[k]
                 ab = min(np.uint32(f * a + t), np.uint32(f * b + t))
