@@ -64,7 +64,7 @@ def run(
     from pairmill.report.text import summarise
 
     command = " ".join(["pairmill run", spec, *[f"--set {item}" for item in sets]])
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # engine.start sets it again: Ray replaces it
     try:
         outcome = run_curate(loaded, storage, address, fresh, command, say)
     except KeyboardInterrupt:

@@ -25,9 +25,3 @@ class SourceError(PairmillError):
 
 class StorageError(PairmillError):
     """The storage cannot be reached, is full, or lacks what runs need."""
-
-
-class ExpectationError(PairmillError):
-    """The job finished, but a declared expectation does not hold."""
-
-    exit_code = 3

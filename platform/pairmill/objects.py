@@ -12,7 +12,6 @@ from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import obstore
 from obstore.exceptions import BaseError
@@ -20,7 +19,7 @@ from obstore.store import AzureStore, GCSStore, LocalStore, ObjectStore, S3Store
 
 from pairmill.errors import StorageError
 
-SCHEMES = ("s3", "gs", "az", "file")
+SCHEMES = ("s3", "gs", "az")
 
 
 def is_remote(uri: str) -> bool:
@@ -29,12 +28,13 @@ def is_remote(uri: str) -> bool:
 
 def split(uri: str) -> tuple[str, str]:
     """`s3://bucket/a/b` as ("s3://bucket", "a/b")."""
-    parts = urlsplit(uri)
-    if parts.scheme not in SCHEMES or not parts.netloc:
+    scheme, _, rest = uri.partition("://")
+    name, _, key = rest.partition("/")
+    if scheme not in SCHEMES or not name:
         raise StorageError(
             f"{uri}: not a place Pairmill can read or write. Allowed: a local path, s3://, gs://, az://."
         )
-    return f"{parts.scheme}://{parts.netloc}", parts.path.strip("/")
+    return f"{scheme}://{name}", key.strip("/")
 
 
 def local_path(uri: str) -> Path:

@@ -140,3 +140,8 @@ def test_a_resumed_fresh_generation_stays_fresh(storage):
     killed.begin(fresh=True)
     resumed.begin(fresh=False)
     assert resumed.salt == killed.salt != ""
+    resumed.begin(fresh=True)
+    assert resumed.salt == killed.salt
+    storage.put_json("runs/x-1/manifests/0-summary.json", {})
+    resumed.begin(fresh=True)
+    assert resumed.generation == 1 and resumed.salt not in ("", killed.salt)

@@ -60,6 +60,17 @@ def test_kind_name_and_inputs_alone_are_a_valid_spec():
         (BASE + "  - {name: a, format: jsonl, path: y}\n", ["inputs", "'a'", "unique"]),
         (BASE.replace("jsonl, path: data/*.jsonl", "moses, path: c.en"), ["inputs[0].path", "brace", "{en,de}"]),
         (BASE.replace("jsonl, path: data/*.jsonl", "gettext"), ["inputs[0]", "path", "packages"]),
+        (BASE + "dedup: {near: {keep: {}}}\n", ["dedup.near", "names no column"]),
+        (BASE + "filters: {rules: {letters: {min: 2, max: 1}}}\n", ["filters.rules.letters", "above max"]),
+        (BASE + "filters: {rules: {letters: {max: .nan}}}\n", ["filters.rules.letters.max"]),
+        (BASE + "expect: {kept_share: {min: 0.9, max: 0.1}}\n", ["expect.kept_share", "above max"]),
+        (BASE + f"resources: {{shard_size: {'9' * 400}GB}}\n", ["resources.shard_size", "machine"]),
+        (BASE.replace("data/*.jsonl", "''"), ["inputs[0].path"]),
+        (BASE.replace("jsonl, path: data/*.jsonl", "gettext, packages: []"), ["inputs[0].packages"]),
+        (BASE.replace("jsonl, path:", "csv, quote: ',', path:"), ["inputs[0]", "must differ"]),
+        (BASE.replace("jsonl, path:", "csv, header: [], path:"), ["inputs[0]", "header"]),
+        (BASE.replace("kind: curate", "kind: [curate]"), ["kind", "Allowed: curate"]),
+        ("a: " + "[" * 5000, ["too deep"]),
         ("", ["empty"]),
         ("- 1\n", ["mapping"]),
         ("kind: [\n", ["not valid YAML"]),
@@ -123,6 +134,7 @@ def test_a_wrong_set_is_named_as_such():
     assert "--set dedup.near.threshold" in refusal(BASE, "dedup.near.threshold=7")
     assert "no item 'b'" in refusal(BASE, "inputs.b.form=x")
     assert "path=value" in refusal(BASE, "nonsense")
+    assert "path=value" in refusal(BASE, ".=3")
 
 
 def test_environment_is_read_but_never_recorded(monkeypatch):

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from importlib import metadata
 from typing import Any
 
 import numpy as np
@@ -40,23 +41,33 @@ SIDES = ("anchor", "positive")
 
 def meaning(spec: CurateSpec, spec_input: Any) -> dict[str, Any]:
     """Everything but the records themselves that determines a shard's annotations."""
-    near = spec.dedup.near
     parsing = spec_input.model_dump(mode="json", exclude={"name", "form", "licence", "path", "packages", "language"})
     return {
         "version": VERSION,
         "parse": {**parsing, "version": sources.VERSION},
-        "clean": {**spec.clean.model_dump(mode="json"), "version": clean.VERSION},
+        "clean": {**spec.clean.model_dump(mode="json"), "version": clean.VERSION, "ftfy": _ftfy(spec)},
         "language": {
             **language.identity(spec.language.engine),
             "policy": spec_input.language,
             "min_confidence": spec.language.min_confidence,
         },
         "rules": versions(),
-        "exact": [exact.VERSION, spec.dedup.exact.key if spec.dedup.exact else "pair"],
-        "signature": [minhash.VERSION, shingles.VERSION, shingles.UNICODE, near.key, near.slots, near.signature]
-        if near
-        else None,
+        "exact": keys(spec)[0],
+        "signature": keys(spec)[1],
+        "unicode": shingles.UNICODE,
     }
+
+
+def _ftfy(spec: CurateSpec) -> str | None:
+    return metadata.version("ftfy") if spec.clean.mojibake == "fix" else None
+
+
+def keys(spec: CurateSpec) -> tuple[list[Any], list[Any] | None]:
+    """What determines the exact hash and the signature."""
+    near = spec.dedup.near
+    versions = [minhash.VERSION, shingles.VERSION, shingles.UNICODE]
+    signature = [*versions, near.key, near.slots, near.signature, minhash.SEED] if near else None
+    return [exact.VERSION, spec.dedup.exact.key if spec.dedup.exact else "pair"], signature
 
 
 def shard_key(spec: CurateSpec, shard: dict[str, Any], salt: str = "") -> str:
@@ -137,6 +148,9 @@ def _binary(matrix: np.ndarray) -> pa.Array:
 def _clean_lists(lists: pa.Array, spec: CurateSpec) -> pa.Array:
     if lists.null_count == len(lists):
         return lists
+    if lists.values.null_count:  # a missing negative is none, not an empty one
+        rows = [None if row is None else [text for text in row if text is not None] for row in lists.to_pylist()]
+        lists = pa.array(rows, lists.type)
     values, _ = clean.clean(lists.values, spec.clean)
     return pa.ListArray.from_arrays(lists.offsets, values, mask=lists.is_null())
 

@@ -2,9 +2,10 @@
 
 1. From every shard take the rows that are in a group, and of those the ones that pass all rules.
 2. Order each group by the spec's `keep`, ties in canonical order.
-3. Of rows with the same text the first stays; the others are `exact_duplicate`.
-4. Among what is left, a row is `near_duplicate` if a row already kept in its group has Jaccard similarity of at least
-   the threshold, by the texts' shingles (`verify: exact`) or by the signatures (`verify: estimate`); else it is kept.
+3. Visit the rows: one is an `exact_duplicate` if a row with the same exact key is already kept; else a `near_duplicate`
+   if a row already kept in its group has Jaccard similarity of at least the threshold, by the texts' shingles (`verify:
+   exact`) or by the signatures (`verify: estimate`); else it is kept. Where rows with the same exact key have the same
+   near text too, only the first of them is compared, and the others share its fate.
 So every removed row has a kept partner, and no group loses all its members.
 """
 
@@ -54,14 +55,14 @@ def _decide(storage: Storage, spec: CurateSpec, grouped: dict[str, Any], shards:
     rows = rows.take(_keep_order(rows, spec.dedup.near))
     ids, same, group = (np.asarray(rows[name]) for name in ("pair_id", "exact", "near"))
     position = np.arange(len(rows))
-    first = _first_in_order(same) if spec.dedup.exact else position
-    survivor = first == position
+    first = _first_in_order(same) if groups.same_text(spec.dedup) else position
     partner, similarity = first.copy(), np.ones(len(rows), np.float32)
     near = spec.dedup.near
     if near and len(rows):
+        survivor = first == position
         chosen = np.flatnonzero(survivor)
-        chosen = chosen[_in_groups(group[chosen])]
-        found = _walk(rows.take(chosen), near)
+        chosen = chosen[_in_groups(group[chosen]) | _in_groups(same[chosen])]
+        found = _walk(rows.take(chosen), near, exact=spec.dedup.exact is not None)
         lost = ~found.kept
         partner[chosen[lost]] = chosen[found.partner[lost]]
         similarity[chosen[lost]] = found.jaccard[lost]
@@ -93,17 +94,17 @@ def _keep_order(rows: pa.Table, near: Near | None) -> np.ndarray:
     return np.asarray(order) if near and near.keep != "first" else np.arange(len(rows))
 
 
-def _walk(rows: pa.Table, near: Near) -> resolve.Resolved:
+def _walk(rows: pa.Table, near: Near, exact: bool) -> resolve.Resolved:
     """Which rows, given in keep order, stay; see dedup/resolve.py."""
     signature = groups.matrix(rows["signature"], np.uint32)
     bands = minhash.bands(signature, near.bands, near.rows)
-    labels = np.asarray(rows["near"])
+    labels, same = np.asarray(rows["near"]), np.asarray(rows["exact"]) if exact else None
     if near.verify == "exact":
-        return resolve.resolve(labels, *resolve.sets(rows["text"].combine_chunks()), bands, near.threshold)
+        return resolve.resolve(labels, *resolve.sets(rows["text"].combine_chunks()), bands, near.threshold, same)
     # Slots as sets {(slot, value)}: e equal slots of n give J' = e / (2n - e), so a share t = e / n is t / (2 - t).
     slots = signature.astype(np.uint64) | (np.arange(near.slots, dtype=np.uint64) << np.uint64(32))
     offsets = np.arange(len(rows) + 1, dtype=np.int64) * near.slots
-    found = resolve.resolve(labels, slots.ravel(), offsets, bands, near.threshold / (2 - near.threshold))
+    found = resolve.resolve(labels, slots.ravel(), offsets, bands, near.threshold / (2 - near.threshold), same)
     return found._replace(jaccard=2 * found.jaccard / (1 + found.jaccard))
 
 

@@ -8,12 +8,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pairmill.curate import thresholds
 from pairmill.curate.annotate import SIDES
 from pairmill.curate.shardfiles import SHARD_BITS, rows_at
 from pairmill.errors import SpecError
 from pairmill.runs.record import Run
-from pairmill.spec.load import loads
 from pairmill.spec.rules import RULES
 
 
@@ -63,8 +61,7 @@ def _story(run: Run, part: str, row: dict[str, Any]) -> str:
         lines += _partner(run, row)
     failed = set(row.get("failed") or [])
     lines.append("  scores")
-    spec = loads((run.storage.get(run.path("spec.yaml")) or b"").decode(), f"run {run.id}").spec
-    active = {rule.name: rule for rule in thresholds.active_rules(spec.filters, spec.language.min_confidence)}
+    active = {rule["name"]: rule for rule in run.summary()["rules"]}
     for name, rule in RULES.items():
         values = ", ".join(_number(row[column]) for column in rule.columns)
         verdict = "FAILED" if name in failed else "passed" if name in active else "off"
@@ -89,8 +86,7 @@ def _number(value: float | None) -> str:
     return "-" if value is None or value != value else f"{value:.4g}"
 
 
-def _range(rule: thresholds.ActiveRule | None) -> str:
-    if rule is None:
-        return ""
-    bounds = ((">=", rule.min), ("<=", rule.max))
+def _range(rule: dict[str, Any] | None) -> str:
+    """The rule's bounds, without what holds for single languages."""
+    bounds = ((">=", rule["min"]), ("<=", rule["max"])) if rule else ()
     return " and ".join(f"{sign} {bound:g}" for sign, bound in bounds if bound is not None)

@@ -1,8 +1,9 @@
 """Groups: which rows are duplicates of each other, whatever the thresholds of the filters.
 
-One task for all shards, while the band rows fit memory: exact groups by the 128-bit hash; then, among the first rows of
-the exact groups only, near groups by bands, star links verified by sketch, and components. The answer depends on the
-shards and the deduplication parameters alone, so runs that differ in filters share it.
+One task for all shards, while the band rows fit memory: exact groups by the 128-bit hash; then near groups by bands,
+star links verified by sketch, and components. Where rows with the same exact key also share the text that near
+deduplication compares, only the first of them takes part. The answer depends on the shards and the deduplication
+parameters alone, so runs that differ in filters share it.
 """
 
 from __future__ import annotations
@@ -16,11 +17,17 @@ from pairmill.curate import shardfiles
 from pairmill.curate.dedup import exact, groups, minhash
 from pairmill.runs.storage import Storage, open_storage
 from pairmill.runs.units import Stopwatch, Units, digest
-from pairmill.spec.curate import CurateSpec, Near
+from pairmill.spec.curate import CurateSpec, Dedup, Near
 
 VERSION = 1
 PREFIX = "stages/groups"
 SCHEMA = pa.schema([("pair_id", pa.int64()), ("exact", pa.int64()), ("near", pa.int64())])
+
+
+def memory(spec: CurateSpec, rows: int) -> int:
+    """Bytes that the stages over all rows may need; a row's hashes, bands and sketch are held about three times."""
+    near = spec.dedup.near
+    return 400_000_000 + rows * 3 * (24 + (8 * near.bands + near.slots if near else 0))
 
 
 def key(spec: CurateSpec, shard_keys: list[str]) -> str:
@@ -60,18 +67,24 @@ def _groups(storage: Storage, spec: CurateSpec, shards: list[dict[str, Any]]) ->
     first = exact.first_of(hashes) if spec.dedup.exact else own
     near, counts = own, dict[str, int]()
     if spec.dedup.near:
-        alone = first == own
+        alone = first == own if same_text(spec.dedup) else np.ones(len(ids), bool)
+        source = first if same_text(spec.dedup) else own
         found = groups.near_groups(bands[alone], sketches[alone], valid[alone], spec.dedup.near.threshold)
-        near = np.flatnonzero(alone)[found.labels][(np.cumsum(alone) - 1)[first]]
+        near = np.flatnonzero(alone)[found.labels][(np.cumsum(alone) - 1)[source]]
         counts = {"links": found.links, "refused": found.refused, "unresolved": found.unresolved}
-    sizes = (
-        np.bincount(near, minlength=len(ids))[near]
-        if spec.dedup.near
-        else np.bincount(first, minlength=len(ids))[first]
-    )
-    grouped = np.flatnonzero(sizes > 1)
+    grouped = np.flatnonzero(_several(near) | _several(first))
     columns = [ids[grouped], ids[first[grouped]], ids[near[grouped]]]
     return pa.table([pa.array(column) for column in columns], schema=SCHEMA), counts
+
+
+def same_text(dedup: Dedup) -> bool:
+    """Whether rows with the same exact key are sure to have the same text for near deduplication."""
+    return dedup.exact is not None and (dedup.near is None or dedup.exact.key in ("pair", dedup.near.key))
+
+
+def _several(labels: np.ndarray) -> np.ndarray:
+    """True where a row's label, which is the number of a row, stands more than once."""
+    return np.bincount(labels, minlength=len(labels))[labels] > 1
 
 
 def _load(storage: Storage, near: Near | None, shards: list[dict[str, Any]]) -> tuple[np.ndarray, ...]:

@@ -16,6 +16,8 @@ from typing import Any
 
 from pairmill import __version__
 from pairmill.curate import annotate, decide, groups, language, result, select, shards
+from pairmill.curate.dedup import groups as kernels_groups
+from pairmill.curate.dedup import resolve
 from pairmill.errors import PairmillError
 from pairmill.pairs import sources
 from pairmill.runs import engine
@@ -27,7 +29,12 @@ from pairmill.runs.units import digest
 from pairmill.spec.load import LoadedSpec
 
 WAIT_SECONDS = 2.0
-VERSIONS = {"decide": decide.VERSION, "groups": groups.VERSION, "select": select.VERSION, "annotate": annotate.VERSION}
+VERSIONS = {
+    "annotate": annotate.VERSION,
+    "groups": [groups.VERSION, kernels_groups.VERSION],
+    "decide": [decide.VERSION, resolve.VERSION],
+    "select": select.VERSION,
+}
 
 
 @dataclass
@@ -62,12 +69,20 @@ def run_curate(
     run = Run(storage, run_id(loaded, found))
     say(f"run {run.id} in {storage.uri}")
     lease = Lease(storage, run.path("lease"), run.attempt)
-    if (outcome := _finished(run, fresh)) or (outcome := _wait(run, lease, fresh, say)):
-        return outcome
+    outcome = _finished(run, fresh) or _wait(run, lease, fresh, say)
     try:
-        return _Job(loaded, run, lease, found, command, say).run(address, fresh)
+        outcome = outcome or _Job(loaded, run, lease, found, command, say).run(address, fresh)
     finally:
+        _release(lease, say)
+    outcome.summary["expectations"] = result.expectations(loaded.spec, outcome.summary["ledger"]["total"])
+    return outcome
+
+
+def _release(lease: Lease, say: Callable[[str], None]) -> None:
+    try:
         lease.release()
+    except PairmillError as error:
+        say(f"the lease could not be given back ({error}); it ends by itself")
 
 
 def _finished(run: Run, fresh: bool) -> Outcome | None:
@@ -75,7 +90,11 @@ def _finished(run: Run, fresh: bool) -> Outcome | None:
     if fresh or record is None or record["state"] != "done":
         return None
     summary = run.storage.get_json(run.path(record["summary"]))
-    return None if summary is None else Outcome(run, summary, already_done=True)
+    if summary is None:
+        return None
+    if run.storage.get_json(run.path("ledger.json")) != summary["ledger"]:
+        result.show(run, summary)  # a driver died between finishing the run and this
+    return Outcome(run, summary, already_done=True)
 
 
 def _wait(run: Run, lease: Lease, fresh: bool, say: Callable[[str], None]) -> Outcome | None:
@@ -88,10 +107,7 @@ def _wait(run: Run, lease: Lease, fresh: bool, say: Callable[[str], None]) -> Ou
         time.sleep(WAIT_SECONDS)
         if outcome := _finished(run, fresh):
             return outcome
-    outcome = _finished(run, fresh)
-    if outcome:
-        lease.release()
-    return outcome
+    return _finished(run, fresh)
 
 
 class _Job:
@@ -121,6 +137,8 @@ class _Job:
     def run(self, address: str | None, fresh: bool) -> Outcome:
         run = self.run_
         run.begin(fresh)
+        if run.manifest() is None:
+            self.storage.put(run.path("spec.yaml"), self.loaded.yaml().encode())
         self.events.add("started", version=__version__, generation=run.generation, command=self.command)
         facts: dict[str, Any] = {}
         try:
@@ -171,8 +189,8 @@ class _Job:
                 "language": language.identity(self.spec.language.engine),
             },
             "parents": [],
-            "inputs": result.input_facts(self.spec, self.found),
-            "licences": {i.name: i.licence for i in self.spec.inputs if i.licence},
+            "inputs": result.input_facts(self.loaded, self.found),
+            "licences": {i["name"]: i["licence"] for i in self.loaded.public["inputs"] if i["licence"]},
             **facts,
         }
         try:
@@ -183,18 +201,21 @@ class _Job:
 
     def _stages(self, resources: engine.Resources, facts: dict[str, Any]) -> Outcome:
         run, spec = self.run_, self.spec
-        self.storage.put(run.path("spec.yaml"), self.loaded.yaml().encode())
         plan = self._plan()
         for shard in plan:
             shard["key"] = annotate.shard_key(spec, shard, run.salt)
-        self._stage("annotate", annotate.annotate_shard, [{"shard": s, "key": s["key"]} for s in plan], resources)
+        rows = self._stage(
+            "annotate", annotate.annotate_shard, [{"shard": s, "key": s["key"]} for s in plan], resources
+        )
         named = [{"index": shard["index"], "key": shard["key"]} for shard in plan]
         decided = None
         if spec.dedup.exact or spec.dedup.near:
+            alone = engine.Resources(resources.cpus, max(resources.memory, groups.memory(spec, rows)))
+            engine.check(alone, facts)
             group_key = groups.key(spec, [shard["key"] for shard in plan])
-            self._stage("groups", groups.find_groups, [{"shards": named, "key": group_key}], resources)
+            self._stage("groups", groups.find_groups, [{"shards": named, "key": group_key}], alone)
             decided = {"prefix": run.units("decide").prefix, "key": "decisions"}
-            self._stage("decide", decide.decide, [{"shards": named, "groups": group_key, **decided}], resources)
+            self._stage("decide", decide.decide, [{"shards": named, "groups": group_key, **decided}], alone)
         items = [{"shard": shard, "decided": decided, "prefix": run.units("select").prefix} for shard in plan]
         self._stage("select", select.select_shard, items, resources)
         return self._finish(plan, facts)
@@ -209,11 +230,14 @@ class _Job:
 
     def _stage(
         self, name: str, work: engine.WorkFunction, items: list[dict[str, Any]], resources: engine.Resources
-    ) -> None:
+    ) -> int:
+        """Do a stage's units; return their rows."""
+        rows = 0
         sizes = {item["shard"]["index"]: item["shard"]["text_size"] for item in items if "shard" in item}
         self.events.add("stage started", stage=name, units=len(items))
         with Progress(name, len(items), sum(sizes.values())) as progress:
             for done in engine.run_units(work, [{**self.base, **item} for item in items], resources):
+                rows += done["rows"]
                 progress.add(done["rows"], sizes.get(done.get("index", -1), 0), done["reused"])
                 self.events.add(
                     "unit reused" if done["reused"] else "unit committed",
@@ -226,6 +250,7 @@ class _Job:
                         "another driver took over this run (this one was silent too long): leaving it to that one."
                     )
         self.events.add("stage done", stage=name)
+        return rows
 
     def _finish(self, plan: list[dict[str, Any]], facts: dict[str, Any]) -> Outcome:
         run = self.run_
@@ -245,7 +270,7 @@ class _Job:
                 "models": {"language": language.identity(self.spec.language.engine)},
             },
         )
-        places = result.publish(self.storage, run, collected, summary)
+        places = result.publish(self.storage, run, self.spec, collected, summary)
         self.events.add("done", kept=summary["ledger"]["total"]["kept"], seconds=seconds)
         self._flush()
         self._record(
@@ -259,4 +284,5 @@ class _Job:
                 "kept": summary["ledger"]["total"]["kept"],
             },
         )
+        result.show(run, summary)
         return Outcome(run, summary)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pairmill import __version__
-from pairmill.curate import select, shardfiles, thresholds
+from pairmill.curate import annotate, select, shardfiles, thresholds
 from pairmill.curate.samples import Samples
 from pairmill.pairs import sources
 from pairmill.pairs.ledger import Counts, ledger
@@ -98,29 +98,31 @@ def _add_selected(
         )
         if len(collected.quarantine) < QUARANTINE_SHOWN:
             with storage.open_parquet(quarantine["file"]) as file:
-                batch = next(file.iter_batches(QUARANTINE_SHOWN - len(collected.quarantine)))
-                collected.quarantine += [_preview(row) for row in batch.to_pylist()]
+                for batch in file.iter_batches(50):
+                    collected.quarantine += [_preview(row) for row in batch.to_pylist()]
+                    if len(collected.quarantine) >= QUARANTINE_SHOWN:
+                        break
 
 
 def _preview(row: dict[str, Any]) -> dict[str, Any]:
     return {**row, "data": (row["data"] or b"")[:500].decode("utf-8", "replace")}
 
 
-def input_facts(spec: CurateSpec, found: dict[str, list[sources.SourceFile]]) -> list[dict[str, Any]]:
+def input_facts(loaded: LoadedSpec, found: dict[str, list[sources.SourceFile]]) -> list[dict[str, Any]]:
+    """One row per input, in the spec's own words: `${env:...}` stays unread."""
     facts = []
-    for spec_input in spec.inputs:
-        files = found[spec_input.name]
-        given = getattr(spec_input, "path", None) or getattr(spec_input, "packages", None) or []
+    for given in loaded.public["inputs"]:
+        files = found[given["name"]]
         facts.append(
             {
-                "name": spec_input.name,
-                "format": spec_input.format,
-                "path": ", ".join(given),
+                "name": given["name"],
+                "format": given["format"],
+                "path": ", ".join(given.get("path") or given.get("packages") or []),
                 "files": len(files),
                 "bytes": sum(file.size for file in files),
                 "fingerprint": digest([[list(file.uris), file.fingerprint] for file in files]),
-                "licence": spec_input.licence,
-                "language": spec_input.language,
+                "licence": given["licence"],
+                "language": given["language"],
             }
         )
     return facts
@@ -152,7 +154,7 @@ def summary(
         "spec": loaded.yaml(),
         "command": facts["command"],
         "ledger": balance,
-        "inputs": input_facts(spec, found),
+        "inputs": input_facts(loaded, found),
         "languages": [_language_row(pair, reasons) for pair, reasons in sorted(collected.languages.items())],
         "declared_identified": [
             {"declared": declared or None, "identified": identified or None, "rows": rows}
@@ -165,7 +167,7 @@ def summary(
         "samples": _with_partners(run.storage, collected),
         "quarantine": collected.quarantine,
         "quarantine_total": sum(balance["total"]["quarantine"].values()),
-        "expectations": _expectations(spec, balance["total"]),
+        "expectations": expectations(spec, balance["total"]),
     }
 
 
@@ -205,7 +207,8 @@ def _with_partners(storage: Storage, collected: Collected) -> dict[str, list[dic
     return rows
 
 
-def _expectations(spec: CurateSpec, total: dict[str, Any]) -> list[dict[str, Any]]:
+def expectations(spec: CurateSpec, total: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the spec expects of the ledger's totals, and whether it holds."""
     wanted = spec.expect.kept_share
     if (wanted.min, wanted.max) == (0, 1):
         return []
@@ -220,11 +223,29 @@ def _expectations(spec: CurateSpec, total: dict[str, Any]) -> list[dict[str, Any
     ]
 
 
-def publish(storage: Storage, run: Run, collected: Collected, summary: dict[str, Any]) -> dict[str, str]:
-    """Write ledger, report and the generation's manifest; return what run.json must name."""
+def publish(
+    storage: Storage, run: Run, spec: CurateSpec, collected: Collected, summary: dict[str, Any]
+) -> dict[str, str]:
+    """Write the generation's manifest and summary; return what run.json must name for readers to see them."""
     places = {"manifest": f"manifests/{run.generation}.json", "summary": f"manifests/{run.generation}-summary.json"}
-    storage.put_json_if_absent(run.path(places["manifest"]), {"files": collected.files, "keys": collected.keys})
+    files = {"files": collected.files, "keys": collected.keys, "dedup_index": _index_parameters(spec)}
+    storage.put_json_if_absent(run.path(places["manifest"]), files)
     storage.put_json(run.path(places["summary"]), summary)
-    storage.put_json(run.path("ledger.json"), summary["ledger"])
-    storage.put(run.path("report.html"), page.render(summary).encode("utf-8", "replace"))
     return places
+
+
+def show(run: Run, summary: dict[str, Any]) -> None:
+    """Write what people read of the finished generation; the ledger comes last and says that all of it is there."""
+    run.storage.put(run.path("spec.yaml"), summary["spec"].encode())
+    run.storage.put(run.path("report.html"), page.render(summary).encode("utf-8", "replace"))
+    run.storage.put_json(run.path("ledger.json"), summary["ledger"])
+
+
+def _index_parameters(spec: CurateSpec) -> dict[str, Any]:
+    """What `dedup_index/` was made with: two indexes can be compared where these are equal."""
+    exact_key, near = annotate.keys(spec)
+    return {
+        "exact": exact_key,
+        "signature": near,
+        "bands": [spec.dedup.near.bands, spec.dedup.near.rows] if spec.dedup.near else None,
+    }

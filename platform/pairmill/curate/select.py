@@ -193,7 +193,7 @@ def _copy_quarantine(storage: Storage, shard: dict[str, Any], path: str) -> dict
     with storage.parquet_writer(path, QUARANTINED) as writer:
         for chunk in manifests:
             with storage.open_parquet(chunk["quarantine_file"]) as file:
-                for batch in file.iter_batches(1024):
+                for batch in file.iter_batches(64):
                     source = pa.repeat(pa.scalar(shard["input"], pa.string()), len(batch))
                     writer.write_table(pa.table([source, *batch.columns], schema=QUARANTINED))
                     rows += len(batch)

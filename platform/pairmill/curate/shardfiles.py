@@ -44,7 +44,8 @@ def read(storage: Storage, key: str, columns: Sequence[str]) -> Iterator[tuple[i
     for chunk in chunks(storage, key):
         with storage.open_parquet(chunk["file"]) as file:
             for group in range(file.num_row_groups):
-                table = file.read_row_group(group, columns=list(columns))
+                with storage.reading(chunk["file"]):
+                    table = file.read_row_group(group, columns=list(columns))
                 yield first, table
                 first += len(table)
 
@@ -53,9 +54,10 @@ def write_by_shard(storage: Storage, path: str, table: pa.Table) -> dict[str, in
     """Write a table sorted by `pair_id`; return each shard's row group."""
     shards = np.asarray(table["pair_id"]) >> SHARD_BITS
     bounds = np.flatnonzero(np.diff(shards, prepend=-1)) if len(shards) else np.array([], int)
+    ends = [*bounds[1:], len(shards)] if len(bounds) else []
     groups: dict[str, int] = {}
     with storage.parquet_writer(path, table.schema) as writer:
-        for number, (start, stop) in enumerate(zip(bounds, [*bounds[1:], len(shards)], strict=True)):
+        for number, (start, stop) in enumerate(zip(bounds, ends, strict=True)):
             writer.write_table(table.slice(start, stop - start), row_group_size=max(int(stop - start), 1))
             groups[str(int(shards[start]))] = number
     return groups
@@ -63,7 +65,7 @@ def write_by_shard(storage: Storage, path: str, table: pa.Table) -> dict[str, in
 
 def read_shard(storage: Storage, manifest: dict[str, Any], shard: int) -> pa.Table:
     """A shard's rows of a table written by `write_by_shard`."""
-    with storage.open_parquet(manifest["file"]) as file:
+    with storage.reading(manifest["file"]), storage.open_parquet(manifest["file"]) as file:
         group = manifest["groups"].get(str(shard))
         return file.schema_arrow.empty_table() if group is None else file.read_row_group(group)
 

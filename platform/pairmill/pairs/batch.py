@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import pyarrow as pa
-
-from pairmill.pairs.schema import PARSED
+import pyarrow.compute as pc
 
 #: Bytes of an unreadable record that quarantine keeps.
-QUARANTINE_BYTES = 1 << 20
+QUARANTINE_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -35,8 +34,8 @@ class Batch:
 
     @property
     def parsed(self) -> int:
-        """Records that became one pair or more."""
-        return self.records - sum(self.no_pair.values()) - len(self.quarantine)
+        """Records that became one pair or more: counted from the pairs, so that the ledger can notice a lost record."""
+        return pc.count_distinct(self.pairs["origin_row"]).as_py() if len(self.pairs) else 0
 
 
 QUARANTINE = pa.schema(
@@ -65,7 +64,3 @@ def quarantine_table(entries: list[Quarantined]) -> pa.Table:
         for entry in entries
     ]
     return pa.Table.from_pylist(rows, schema=QUARANTINE)
-
-
-def empty_pairs() -> pa.Table:
-    return PARSED.empty_table()

@@ -23,10 +23,10 @@ def find(storage_uri: str, name: str) -> Run:
     """The run whose id is `name`, or the only one that starts with it. Raises SpecError."""
     _must_exist(storage_uri)
     storage = open_storage(storage_uri)
-    if storage.get(f"runs/{name}/run.json") is not None:
-        return Run(storage, name)
     names = storage.directories("runs")
-    fitting = [known for known in names if known.startswith(name)]
+    if name in names:
+        return Run(storage, name)
+    fitting = [known for known in names if name and known.startswith(name)]
     if len(fitting) == 1:
         return Run(storage, fitting[0])
     choice = ", ".join((fitting or names)[-10:]) or "none yet"
@@ -65,9 +65,7 @@ def describe(run: Run) -> str:
     """A run's record as text."""
     record = run.record() or {}
     lines = [
-        f"{key:10} {record[key]}"
-        for key in ("id", "kind", "state", "started", "seconds", "error")
-        if key in record
+        f"{key:10} {record[key]}" for key in ("id", "kind", "state", "started", "seconds", "error") if key in record
     ]
     lines.append(f"{'place':10} {run.storage.where(run.path())}")
     lines += [

@@ -11,6 +11,9 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
+import socket
+import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +21,8 @@ from typing import Any
 
 from pairmill.errors import PairmillError
 
+#: How often Ray starts a task again whose worker or node died.
+RETRIES = 5
 WorkFunction = Callable[[dict[str, Any]], dict[str, Any]]
 
 
@@ -47,7 +52,10 @@ def start(address: str | None, cpus: int | None) -> dict[str, Any]:
         if address == "local":
             ray.init(address="local", num_cpus=cpus, include_dashboard=False, object_store_memory=256_000_000, **quiet)
         else:
-            ray.init(address=address, **quiet)
+            _connect(address, quiet)
+        # Ray's own handler would end the driver without a word; a job that is stopped says so and resumes.
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
     import ray.data  # configures its loggers when first imported
 
     for name in ("ray", "ray.data", "ray.util"):
@@ -61,6 +69,19 @@ def start(address: str | None, cpus: int | None) -> dict[str, Any]:
         "memory": resources.get("memory", 0),
         "started_here": ours,
     }
+
+
+def _connect(address: str, options: dict[str, Any]) -> None:
+    import ray
+
+    host, _, port = address.rpartition(":")
+    remedy = "Check that the cluster runs and can be reached from here (`ray status`), or leave --address out."
+    try:
+        if host and "//" not in host:
+            socket.create_connection((host, int(port)), timeout=10).close()
+        ray.init(address=address, **options)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise PairmillError(f"--address {address}: cannot connect to a Ray cluster: {error}. {remedy}") from error
 
 
 def stop(facts: dict[str, Any]) -> None:
@@ -95,17 +116,25 @@ def run_units(work: WorkFunction, items: Sequence[dict[str, Any]], resources: Re
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
-    rows = [{"item": json.dumps(item)} for item in items]
+    rows = [{"item": json.dumps({**item, "cwd": os.getcwd()})} for item in items]
     dataset = ray.data.from_items(rows, override_num_blocks=len(rows))
     worker = _Worker(work)
-    results = dataset.map(worker, num_cpus=resources.cpus, memory=resources.memory)
-    for row in results.iter_rows():
-        result = json.loads(row["result"])
-        if "user_error" in result:
-            raise PairmillError(result["user_error"])
-        if "defect" in result:
-            raise WorkerError(result["defect"])
-        yield result
+    retries = {"max_retries": RETRIES}
+    results = dataset.map(worker, num_cpus=resources.cpus, memory=resources.memory, ray_remote_args_fn=lambda: retries)
+    try:
+        for row in results.iter_rows():
+            result = json.loads(row["result"])
+            if "user_error" in result:
+                raise PairmillError(result["user_error"])
+            if "defect" in result:
+                raise WorkerError(result["defect"])
+            yield result
+    except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError, ray.exceptions.NodeDiedError) as error:
+        raise PairmillError(
+            f"the worker of a task died {RETRIES + 1} times: {str(error).splitlines()[0]} Most often it lacks memory: "
+            "lower resources.shard_size, or raise resources.memory_per_task so that fewer tasks share a node. "
+            "What was committed stays; the same command resumes."
+        ) from error
 
 
 class _Worker:
@@ -118,8 +147,11 @@ class _Worker:
 
         pa.set_cpu_count(1)
         pa.set_io_thread_count(2)
+        item = json.loads(row["item"])
         try:
-            result = self._work(json.loads(row["item"]))
+            if os.path.isdir(item["cwd"]):  # relative paths mean the driver's directory
+                os.chdir(item["cwd"])
+            result = self._work(item)
         except PairmillError as error:
             result = {"user_error": str(error)}
         except MemoryError:

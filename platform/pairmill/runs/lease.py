@@ -58,7 +58,8 @@ class Lease:
     def acquire(self) -> dict[str, Any] | None:
         """Take the lease if it is free, released or abandoned; else return who holds it."""
         number, holder = self.holder()
-        if holder is not None and self._alive(number, holder):
+        ours = holder is not None and holder["attempt"] == self._attempt  # written, though the reply was lost
+        if holder is not None and not ours and self._alive(number, holder):
             return holder
         mine = {
             "attempt": self._attempt,
@@ -67,9 +68,9 @@ class Lease:
             "pid": os.getpid(),
             "process_started": _process_started(os.getpid()),
         }
-        if not self._storage.put_json_if_absent(self._path(number + 1), mine):
+        if not ours and not self._storage.put_json_if_absent(self._path(number + 1), mine):
             return self.acquire()
-        self._number = number + 1
+        self._number = number if ours else number + 1
         self._beat()
         self._thread = threading.Thread(target=self._beats, daemon=True, name="lease")
         self._thread.start()
@@ -86,7 +87,8 @@ class Lease:
         beat = self._storage.get(self._path(number, "beat"))
         if beat == b"released":
             return False
-        if holder["host"] == socket.gethostname() and holder["boot"] == _boot_id():
+        here = holder["host"] == socket.gethostname() and holder["boot"] == _boot_id()
+        if here and holder["boot"] and holder["process_started"]:
             return _process_started(holder["pid"]) == holder["process_started"]
         self._storage.put(f"{self._prefix}/clock", b"")
         now = self._storage.modified(f"{self._prefix}/clock")

@@ -1,6 +1,6 @@
 """The run: an immutable directory `runs/<run id>/` whose id is a digest of what the job means.
 
-    spec.yaml  run.json  plan.json  ledger.json  report.html  kept/  rejected/  quarantine/  dedup_index/
+    run.json  spec.yaml  ledger.json  report.html  kept/  rejected/  quarantine/  dedup_index/  samples/
     manifests/<generation>.json   the files of a finished generation: what readers follow
     g<generation>/<stage>/<unit>.json   the run's own committed units;  lease/  events/
 
@@ -57,15 +57,26 @@ class Run:
             return None
         return self.storage.get_json(self.path(record["manifest"]))
 
+    def summary(self) -> dict[str, Any]:
+        """What the report shows of the newest finished generation."""
+        record = self.record() or {}
+        return self.storage.get_json(self.path(record["summary"])) if "summary" in record else {}
+
     def begin(self, fresh: bool) -> None:
-        """Choose the generation: the newest, or with `fresh` one that nobody has begun."""
-        self.generation = int((self.record() or {}).get("generation", 0))
+        """Choose the generation: the unfinished one, or with `fresh` an unfinished fresh one, else the next."""
+        record = self.record() or {}
+        self.generation = int(record.get("generation", 0))
         mine = {"attempt": self.attempt, "started": now(), "fresh": fresh}
-        while not self.storage.put_json_if_absent(self.path(f"g{self.generation}/started.json"), mine):
-            if not fresh:
+        while not self.storage.put_json_if_absent(self._started(), mine):
+            begun = self.storage.get_json(self._started())
+            finished = self.storage.get(self.path(f"manifests/{self.generation}-summary.json")) is not None
+            if not fresh or (begun["fresh"] and not finished):
                 break
             self.generation += 1
-        self.fresh = bool(self.storage.get_json(self.path(f"g{self.generation}/started.json"))["fresh"])
+        self.fresh = bool(self.storage.get_json(self._started())["fresh"])
+
+    def _started(self) -> str:
+        return self.path(f"g{self.generation}/started.json")
 
     @property
     def salt(self) -> str:

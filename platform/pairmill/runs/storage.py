@@ -28,7 +28,7 @@ class Storage:
     """A storage root such as `./runs-store` or `s3://bucket/pairmill`. Paths are relative to it."""
 
     def __init__(self, uri: str):
-        self.uri = uri.rstrip("/")
+        self.uri = uri.rstrip("/") if objects.is_remote(uri) else str(objects.local_path(uri).absolute())
         self._store, self._prefix = objects.directory(uri, create=True)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -63,7 +63,10 @@ class Storage:
 
     def get_json(self, path: str) -> Any:
         data = self.get(path)
-        return None if data is None else json.loads(data)
+        try:
+            return None if data is None else json.loads(data)
+        except ValueError as error:
+            raise self._error("read", path, error) from error
 
     def put_json(self, path: str, value: Any) -> None:
         self.put(path, dumps(value))
@@ -110,12 +113,21 @@ class Storage:
                 raise
 
     def open_parquet(self, path: str) -> pq.ParquetFile:
-        with self._errors("read", path):
+        with self.reading(path):
             if not objects.is_remote(self.uri):
                 return pq.ParquetFile(objects.local_path(self.uri) / path, memory_map=True)
             size = obstore.head(self._store, self._path(path))["size"]
             file = objects.Reader(self._store, self._path(path), size, lambda error: self._error("read", path, error))
             return pq.ParquetFile(pa.PythonFile(file, mode="r"), pre_buffer=True)
+
+    @contextmanager
+    def reading(self, path: str) -> Iterator[None]:
+        """Errors while reading a file (which may be damaged) become a StorageError that names it."""
+        with self._errors("read", path):
+            try:
+                yield
+            except pa.ArrowException as error:
+                raise self._error("read", path, error) from error
 
     def check(self) -> None:
         """Refuse a store that cannot be written, or that lets a second conditional write succeed."""
@@ -145,6 +157,9 @@ class Storage:
 
 def _reason(error: Exception) -> str:
     text = str(error)
+    if isinstance(error, (pa.ArrowException, ValueError)):
+        first = text.splitlines()[0] if text else type(error).__name__
+        return f"it is damaged ({first}). Run with --fresh to make it again."
     if "No space left" in text or "StorageFull" in text:
         return "the disk is full. Free some space or name another --storage, then run the same command: it resumes."
     if isinstance(error, FileNotFoundError):

@@ -34,7 +34,7 @@ _TWO_LETTERS = frozenset("""
 class Model(BaseModel):
     """Immutable; a key it does not know is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
 
 
 def parse_bytes(value: Any) -> int:
@@ -44,6 +44,8 @@ def parse_bytes(value: Any) -> int:
     match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)\s*", str(value))
     if not match or match[2].upper() not in _UNITS:
         raise ValueError("not a size: write a number with a unit, such as 500MB, 1GB or 2GiB")
+    if len(match[1]) > 15:
+        raise ValueError("not a size a machine could have")
     return int(float(match[1]) * _UNITS[match[2].upper()])
 
 

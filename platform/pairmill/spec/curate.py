@@ -37,7 +37,8 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-Paths = Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1)]
+Name = Annotated[str, Field(min_length=1)]
+Paths = Annotated[list[Name], BeforeValidator(_as_list), Field(min_length=1)]
 
 
 class _Input(Model):
@@ -90,6 +91,14 @@ class CsvInput(_Files):
             raise ValueError("must be one character, such as ',' or '\\t'")
         return value
 
+    @model_validator(mode="after")
+    def _possible(self) -> CsvInput:
+        if self.quote == self.delimiter:
+            raise ValueError(f"delimiter and quote are both {self.quote!r}: they must differ (quote may be null)")
+        if self.header is False or self.header == []:
+            raise ValueError("header: without a header line, give the columns' names: header: [src, tgt]")
+        return self
+
 
 class MosesInput(_Files):
     format: Literal["moses"]
@@ -113,10 +122,10 @@ class GettextInput(_Input):
     """Translation catalogues: anchor = msgid, positive = msgstr."""
 
     format: Literal["gettext"]
-    path: Annotated[list[str], BeforeValidator(_as_list)] | None = Field(
+    path: Paths | None = Field(
         None, description="`.mo` or `.po` files; the language comes from the header or the path."
     )
-    packages: Annotated[list[str], BeforeValidator(_as_list)] | None = Field(
+    packages: Paths | None = Field(
         None, description="Instead of `path`: names of installed Python packages whose catalogues to read."
     )
     langs: Langs = Langs(anchor="en")
@@ -156,6 +165,12 @@ class Bounds(Model):
     enabled: bool = True
     min: float | None = None
     max: float | None = None
+
+    @model_validator(mode="after")
+    def _possible(self) -> Bounds:
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min:g} is above max {self.max:g}: no row could pass")
+        return self
 
 
 def _bounds(value: Any) -> Any:
@@ -233,6 +248,8 @@ class Near(Model):
     def _banding_fits(self) -> Near:
         if self.bands * self.rows > self.slots:
             raise ValueError(f"bands x rows = {self.bands * self.rows} must not exceed slots = {self.slots}")
+        if self.keep == {}:
+            raise ValueError("keep: {} names no column: write {best: <score column>}, first or longest")
         if isinstance(self.keep, dict) and self.keep["best"] not in ("score", *SCORE_COLUMNS):
             raise ValueError(
                 f"keep.best: {self.keep['best']!r} is no score column; allowed: score, {', '.join(SCORE_COLUMNS)}"
@@ -270,6 +287,12 @@ class Report(Model):
 class Share(Model):
     min: float = Field(0, ge=0, le=1)
     max: float = Field(1, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _possible(self) -> Share:
+        if self.min > self.max:
+            raise ValueError(f"min {self.min:g} is above max {self.max:g}: it could never hold")
+        return self
 
 
 class Expect(Model):

@@ -74,7 +74,7 @@ def schema(kind: str | None = None) -> str:
 
 def _model(document: Document) -> type[Model]:
     kind = document.data.get("kind")
-    if kind in KINDS:
+    if isinstance(kind, str) and kind in KINDS:
         return KINDS[kind]
     found = f"{kind!r} is unknown.{_nearest(str(kind), list(KINDS))}" if "kind" in document.data else "is missing."
     raise SpecError(f"{document.where(('kind',))}: kind: {found} Allowed: {', '.join(KINDS)}.")

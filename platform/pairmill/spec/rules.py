@@ -124,4 +124,3 @@ _TABLE = [
     ),
 ]
 RULES: dict[str, Rule] = {rule.name: rule for rule in _TABLE}
-PRESETS = ("bitext", "web", "none")

@@ -77,6 +77,8 @@ def parse(text: str, name: str) -> Document:
     try:
         loader = _Loader(text)
         node = loader.get_single_node()
+    except RecursionError:
+        raise SpecError(f"{name}: the spec is nested too deep. A spec has a handful of levels.") from None
     except (yaml.YAMLError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{name}:{mark.line + 1}" if mark else name
@@ -134,7 +136,7 @@ def _construct(loader: _Loader, node: yaml.Node, path: Path, document: Document,
 def override(document: Document, assignment: str) -> None:
     """Apply one `path=value`; the value is YAML. Raises SpecError where the path leads nowhere."""
     name, sign, value = assignment.partition("=")
-    if not sign or not name.strip():
+    if not sign or not re.search(r"[^.\[\]\s]", name):
         raise SpecError(f"--set {assignment!r}: write path=value, such as --set dedup.near.threshold=0.7")
     parts = [part for part in re.split(r"[.\[\]]+", name.strip()) if part]
     parsed = parse(value, f"--set {name}").data if value.strip() else ""

@@ -68,13 +68,15 @@ def unique() -> Kernel:
 
 @cache
 def walk() -> Kernel:
-    """Return walk(rows, buckets, count, values, offsets, threshold, kept, partner, jaccard): the walk of `resolve`.
+    """Return walk(rows, buckets, count, values, offsets, threshold, labels, kept, partner, jaccard, holder).
+
+    It is the walk of `resolve`.
 
     `rows` are visited in order. A row is compared with the kept rows of its buckets (`buckets[i]`, below `count`), each
-    a sorted set values[offsets[row]:offsets[row + 1]].
+    a sorted set values[offsets[row]:offsets[row + 1]]. A row whose label is held by a kept row (`holder[label]`) goes.
     """
-    inputs = "int64[] int64[][] int64 uint64[] int64[] float64"
-    return _compile(_walk, inputs, "boolean[::1] int64[::1] float32[::1]")
+    inputs = "int64[] int64[][] int64 uint64[] int64[] float64 int64[]"
+    return _compile(_walk, inputs, "boolean[::1] int64[::1] float32[::1] int64[::1]")
 
 
 def _fold(  # type: ignore[no-untyped-def]
@@ -177,7 +179,9 @@ def _unique(values, offsets, out, out_offsets):  # type: ignore[no-untyped-def]
         out_offsets[row + 1] = count
 
 
-def _walk(rows, buckets, count, values, offsets, threshold, kept, partner, jaccard):  # type: ignore[no-untyped-def]
+def _walk(  # type: ignore[no-untyped-def]
+    rows, buckets, count, values, offsets, threshold, labels, kept, partner, jaccard, holder
+):
     width = buckets.shape[1]
     head = np.full(count, -1, np.int64)  # of each bucket's list of kept rows, as index * width + place
     tail = np.full(count, -1, np.int64)
@@ -185,6 +189,9 @@ def _walk(rows, buckets, count, values, offsets, threshold, kept, partner, jacca
     compared_with = np.full(rows.size, -1, np.int64)
     for i in range(rows.size):
         row = rows[i]
+        if holder[labels[row]] >= 0:
+            partner[row], jaccard[row] = holder[labels[row]], 1.0
+            continue
         start, stop = offsets[row], offsets[row + 1]
         best = rows.size
         for place in range(width):
@@ -216,6 +223,7 @@ def _walk(rows, buckets, count, values, offsets, threshold, kept, partner, jacca
             partner[row] = rows[best]
             continue
         kept[row] = True
+        holder[labels[row]] = row
         for place in range(width):
             bucket, link = buckets[i, place], i * width + place
             if tail[bucket] < 0:

@@ -3,7 +3,8 @@
 1. Rows are visited in keep order. A row is removed if a row already kept in its group has an exact Jaccard similarity
    of at least the threshold; its partner is the first such row. Otherwise it is kept.
 2. So every removed row has a kept partner, chains never remove unlike rows, and every group keeps its first row.
-3. In huge groups (more than `HUGE` rows) a row is compared only with those kept rows that share a band with it.
+3. Rows with the same exact label are duplicates whatever their sets: of these, too, a row is removed if one is kept.
+4. In huge groups (more than `HUGE` rows) a row is compared only with those kept rows that share a band with it.
 
 The walk is a compiled loop over lists of kept rows, one for each small group and one for each band bucket of a huge
 one, so that a star of a million copies and a chain of ten thousand rows both take about one comparison a row. Sets of
@@ -48,23 +49,30 @@ def _unique(values: np.ndarray, offsets: np.ndarray) -> Ragged:
 
 
 def resolve(
-    group: np.ndarray, values: np.ndarray, offsets: np.ndarray, bands: np.ndarray, threshold: float
+    group: np.ndarray,
+    values: np.ndarray,
+    offsets: np.ndarray,
+    bands: np.ndarray,
+    threshold: float,
+    exact: np.ndarray | None = None,
 ) -> Resolved:
     """Walk rows that are sorted in keep order.
 
     `group` (m,) int64 holds their near group, (`values`, `offsets`) their shingle sets as of `sets`, `bands` (m, B)
-    uint64 their band hashes, `threshold` is in (0, 1].
+    uint64 their band hashes, `threshold` is in (0, 1], `exact` (m,) int64 their exact labels (none: no two share one).
     """
     if not 0 < threshold <= 1:
         raise ValueError(f"near.threshold: {threshold} is not in (0, 1]. Typical: 0.7-0.9.")
     m = len(group)
     result = Resolved(np.zeros(m, bool), np.full(m, -1, np.int64), np.zeros(m, np.float32))
+    labels = np.arange(m) if exact is None else np.unique(exact, return_inverse=True)[1]
+    holder = np.full(m, -1, np.int64)
     _, number, size = np.unique(group, return_inverse=True, return_counts=True)
     huge = size[number] > HUGE
     for rows, keys in ((np.flatnonzero(~huge), number[~huge, None]), (np.flatnonzero(huge), bands[huge])):
         if len(rows):
             buckets = _number(number[rows], keys)
-            kernels.walk()(rows, buckets, int(buckets.max()) + 1, values, offsets, threshold, *result)
+            kernels.walk()(rows, buckets, int(buckets.max()) + 1, values, offsets, threshold, labels, *result, holder)
     return result
 
 

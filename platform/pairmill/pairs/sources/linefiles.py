@@ -68,10 +68,6 @@ def examine(uri: str, stat: Stat, place: str) -> int:
     return stat.size * COMPRESSED_RATIO if codec else stat.size
 
 
-def is_compressed(piece: Piece) -> bool:
-    """Whether the piece is a whole compressed file, by its name."""
-    return piece.stop is None and any(named_codec(uri) for uri in piece.uris)
-
 
 def splittable(uri: str, place: str) -> bool:
     head = next(raw_blocks(uri, place, 0, _HEAD), b"")
