@@ -176,6 +176,22 @@ def test_a_killed_driver_resumes_with_the_same_rows_and_no_unit_done_twice(tmp_p
 
 
 @pytest.mark.slow
+def test_a_terminated_driver_says_so_and_the_same_command_resumes(tmp_path):
+    path = write_jsonl(tmp_path / "a.jsonl", catalogue_rows())
+    spec = tmp_path / "job.yaml"
+    spec.write_text(SPEC.format(path=path, format="jsonl"))
+    process = services.start_pairmill("run", str(spec), "--storage", str(tmp_path / "store"), log=tmp_path / "log")
+    deadline = time.monotonic() + 120
+    while "annotate" not in (tmp_path / "log").read_text() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.terminate()
+    assert process.wait(timeout=60) == 130, (tmp_path / "log").read_text()
+    assert "the same command resumes" in (tmp_path / "log").read_text()
+    assert only_run(str(tmp_path / "store")).record()["state"] == "stopped"
+    assert services.run_pairmill("run", str(spec), "--storage", str(tmp_path / "store")).code == 0
+
+
+@pytest.mark.slow
 def test_two_identical_commands_at_once_have_one_result(tmp_path):
     path = write_jsonl(tmp_path / "a.jsonl", catalogue_rows())
     spec = tmp_path / "job.yaml"

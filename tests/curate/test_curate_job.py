@@ -154,7 +154,32 @@ class TestCurate:
 
     def test_a_missed_expectation_is_exit_code_3(self, tmp_path, corpus):
         assert curate(tmp_path, corpus / "*.jsonl").exit_code == 0
-        assert curate(tmp_path, corpus / "*.jsonl", "expect.kept_share.min=0.999", store="other").exit_code == 3
+        again = curate(tmp_path, corpus / "*.jsonl", "expect.kept_share.min=0.999")
+        assert again.already_done and again.exit_code == 3
+
+    def test_what_the_environment_held_is_in_no_record(self, tmp_path, corpus, monkeypatch):
+        monkeypatch.setenv("PAIRMILL_TEST_LICENCE", "very-secret")
+        run = curate(tmp_path, corpus / "*.jsonl", "inputs[0].licence=${env:PAIRMILL_TEST_LICENCE}").run
+        records = [
+            path
+            for path in (tmp_path / "store/runs").rglob("*")
+            if path.suffix in (".json", ".yaml", ".html", ".jsonl")
+        ]
+        assert len(records) > 8
+        assert not [path for path in records if b"very-secret" in path.read_bytes()]
+        monkeypatch.delenv("PAIRMILL_TEST_LICENCE")
+        assert "kept" in explain_id(run, table(run, "kept")["pair_id"][0].as_py())
+
+    def test_a_killed_fresh_computation_leaves_what_readers_see(self, tmp_path, corpus, monkeypatch):
+        first = curate(tmp_path, corpus / "*.jsonl")
+        seen = {
+            name: first.run.storage.get(first.run.path(name))
+            for name in ("run.json", "ledger.json", "report.html", "spec.yaml")
+        }
+        monkeypatch.setattr("pairmill.curate.result.publish", lambda *arguments: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            curate(tmp_path, corpus / "*.jsonl", "report.samples_per_reason=1", fresh=True)
+        assert {name: first.run.storage.get(first.run.path(name)) for name in seen} == seen
 
     def test_rejected_texts_are_kept_as_the_spec_says(self, tmp_path, corpus):
         counts = {}

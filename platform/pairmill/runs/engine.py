@@ -15,6 +15,7 @@ import signal
 import socket
 import threading
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -120,7 +121,11 @@ def run_units(work: WorkFunction, items: Sequence[dict[str, Any]], resources: Re
     dataset = ray.data.from_items(rows, override_num_blocks=len(rows))
     worker = _Worker(work)
     retries = {"max_retries": RETRIES}
-    results = dataset.map(worker, num_cpus=resources.cpus, memory=resources.memory, ray_remote_args_fn=lambda: retries)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Ray 2.64 will want another way; until then there is only this one
+        results = dataset.map(
+            worker, num_cpus=resources.cpus, memory=resources.memory, ray_remote_args_fn=lambda: retries
+        )
     try:
         for row in results.iter_rows():
             result = json.loads(row["result"])

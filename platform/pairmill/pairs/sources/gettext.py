@@ -24,7 +24,7 @@ from pairmill.pairs.sources.base import BATCH_ROWS, Piece, SourceFile, whole
 from pairmill.pairs.sources.catalogues import Catalogue, read_mo, read_po
 from pairmill.pairs.sources.globs import expand
 from pairmill.pairs.sources.languages import locale_to_language
-from pairmill.pairs.sources.packages import catalogues_of, load, package_fingerprint
+from pairmill.pairs.sources.packages import catalogues_of, is_package, load, package_fingerprint
 from pairmill.pairs.sources.stat import check_unchanged
 from pairmill.pairs.sources.streams import raw_blocks
 from pairmill.spec.curate import GettextInput, Langs
@@ -69,7 +69,7 @@ def read(spec: GettextInput, piece: Piece, batch_rows: int = BATCH_ROWS) -> Iter
 
 
 def _load(uri: str, fingerprint: str, place: str) -> bytes:
-    if uri.startswith("pkg:"):
+    if is_package(uri):
         data = load(uri, place)
         if package_fingerprint(data) != fingerprint:
             raise SourceError(

@@ -16,6 +16,12 @@ from pairmill.errors import SourceError
 from pairmill.pairs.sources.base import SourceFile
 from pairmill.pairs.sources.stat import local_error
 
+_SCHEME = "pkg:"
+
+
+def is_package(uri: str) -> bool:
+    return uri.startswith(_SCHEME)
+
 
 def catalogues_of(package: str, place: str) -> list[SourceFile]:
     """A package's catalogues: each `.mo`, and each `.po` that has no `.mo` beside it."""
@@ -28,7 +34,7 @@ def catalogues_of(package: str, place: str) -> list[SourceFile]:
         raise SourceError(f"{place}: the package {package!r} {why}. Name another package, or give the files by `path`.")
     found = []
     for path in chosen:
-        uri = f"pkg:{normalised(package)}/{path}"
+        uri = f"{_SCHEME}{normalised(package)}/{path}"
         data = load(uri, place)
         found.append(SourceFile((uri,), package_fingerprint(data), len(data), len(data)))
     return found
@@ -36,7 +42,7 @@ def catalogues_of(package: str, place: str) -> list[SourceFile]:
 
 def load(uri: str, place: str) -> bytes:
     """The bytes of a catalogue named `pkg:<package>/<path>`."""
-    package, _, path = uri.removeprefix("pkg:").partition("/")
+    package, _, path = uri.removeprefix(_SCHEME).partition("/")
     name = os.path.join(_directory(package, place), path)
     try:
         with open(name, "rb") as file:
