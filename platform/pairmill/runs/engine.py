@@ -108,6 +108,13 @@ def check(resources: Resources, cluster: dict[str, Any]) -> None:
     )
 
 
+def _directory() -> str:
+    """Where relative paths start on the workers; "" in a submitted job, whose workers have its working directory."""
+    import ray
+
+    return "" if ray.get_runtime_context().runtime_env.get("working_dir") else os.getcwd()
+
+
 def run_units(work: WorkFunction, items: Sequence[dict[str, Any]], resources: Resources) -> Iterator[dict[str, Any]]:
     """Do `work` for each item on the cluster; yield results as they are finished, in no order."""
     if not items:
@@ -117,7 +124,7 @@ def run_units(work: WorkFunction, items: Sequence[dict[str, Any]], resources: Re
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
-    rows = [{"item": json.dumps({**item, "cwd": os.getcwd()})} for item in items]
+    rows = [{"item": json.dumps({**item, "cwd": _directory()})} for item in items]
     dataset = ray.data.from_items(rows, override_num_blocks=len(rows))
     worker = _Worker(work)
     retries = {"max_retries": RETRIES}
@@ -154,7 +161,7 @@ class _Worker:
         pa.set_io_thread_count(2)
         item = json.loads(row["item"])
         try:
-            if os.path.isdir(item["cwd"]):  # relative paths mean the driver's directory
+            if item["cwd"] and os.path.isdir(item["cwd"]):
                 os.chdir(item["cwd"])
             result = self._work(item)
         except PairmillError as error:
