@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 from pairmill.curate import clean, language
 from pairmill.curate.dedup import exact, minhash, shingles
 from pairmill.curate.heuristics import Side, score_all, versions
-from pairmill.curate.shards import pieces_of
+from pairmill.curate.shards import input_of, pieces_of
 from pairmill.pairs import sources
 from pairmill.pairs.batch import QUARANTINE, Batch, Quarantined, quarantine_table
 from pairmill.pairs.schema import PARSED
@@ -72,7 +72,7 @@ def keys(spec: CurateSpec) -> tuple[list[Any], list[Any] | None]:
 
 def shard_key(spec: CurateSpec, shard: dict[str, Any], salt: str = "") -> str:
     """The shard's place in storage. `salt` sets a fresh generation apart."""
-    spec_input = next(i for i in spec.inputs if i.name == shard["input"])
+    spec_input = input_of(spec, shard)
     return digest({"pieces": shard["pieces"], "meaning": meaning(spec, spec_input), "salt": salt})
 
 
@@ -203,7 +203,7 @@ def annotate_shard(item: dict[str, Any]) -> dict[str, Any]:
     reused = done is not None
     if done is None:
         chunks = _committed_chunks(units, key)
-        spec_input = next(i for i in spec.inputs if i.name == shard["input"])
+        spec_input = input_of(spec, shard)
         batches = _after(_batches(spec_input, shard), sum(chunk["records"] for chunk in chunks))
         while chunk := _write_chunk(
             units, f"{key}/chunk-{len(chunks):06d}", batches, spec, spec_input, item["attempt"]

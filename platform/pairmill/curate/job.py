@@ -145,7 +145,7 @@ class _Job:
             self._record("running", {})
             facts = engine.start(address, self.spec.resources.cpus)
             resources = engine.Resources(self.spec.resources.cpus_per_task, self.spec.resources.memory_per_task)
-            engine.check(resources, facts)
+            engine.check(resources)
             self.events.add("ray", **facts)
             return self._stages(resources, facts)
         except KeyboardInterrupt:
@@ -211,7 +211,7 @@ class _Job:
         decided = None
         if spec.dedup.exact or spec.dedup.near:
             alone = engine.Resources(resources.cpus, max(resources.memory, groups.memory(spec, rows)))
-            engine.check(alone, facts)
+            engine.check(alone)
             group_key = groups.key(spec, [shard["key"] for shard in plan])
             self._stage("groups", groups.find_groups, [{"shards": named, "key": group_key}], alone)
             decided = {"prefix": run.units("decide").prefix, "key": "decisions"}

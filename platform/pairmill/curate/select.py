@@ -12,8 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pairmill.curate import annotate, shardfiles, thresholds
+from pairmill.curate import annotate, decide, shardfiles, thresholds
 from pairmill.curate.samples import Samples
+from pairmill.curate.shards import input_of
 from pairmill.pairs.batch import QUARANTINE
 from pairmill.pairs.schema import PAIR
 from pairmill.runs.storage import Storage, open_storage
@@ -71,7 +72,7 @@ def select_shard(item: dict[str, Any]) -> dict[str, Any]:
 
 def _select(storage: Storage, spec: CurateSpec, item: dict[str, Any], run: str, name: str) -> dict[str, Any]:
     shard = item["shard"]
-    spec_input = next(i for i in spec.inputs if i.name == shard["input"])
+    spec_input = input_of(spec, shard)
     rules = thresholds.active_rules(spec.filters, spec.language.min_confidence)
     decided = _decisions(storage, item, shard["index"])
     tally, samples = Tally(), Samples(spec.report.samples_per_reason)
@@ -121,9 +122,7 @@ def _rows(table: pa.Table, ids: np.ndarray, spec_input: Any) -> pa.Table:
 
 def _decisions(storage: Storage, item: dict[str, Any], shard: int) -> pa.Table:
     manifest = Units(storage, item["decided"]["prefix"]).get(item["decided"]["key"]) if item["decided"] else None
-    from pairmill.curate.decide import SCHEMA
-
-    return SCHEMA.empty_table() if manifest is None else shardfiles.read_shard(storage, manifest, shard)
+    return decide.SCHEMA.empty_table() if manifest is None else shardfiles.read_shard(storage, manifest, shard)
 
 
 def _reject(

@@ -12,6 +12,7 @@ from dataclasses import asdict
 from typing import Any
 
 from pairmill.pairs import sources
+from pairmill.spec.curate import CurateSpec
 
 _BOUNDARY = 8
 
@@ -47,6 +48,11 @@ def _groups(pieces: Iterable[sources.Piece], shard_size: int) -> Iterable[list[s
             group, size = [], 0
     if group:
         yield group
+
+
+def input_of(spec: CurateSpec, shard: dict[str, Any]) -> Any:
+    """The input that a shard is a part of."""
+    return next(spec_input for spec_input in spec.inputs if spec_input.name == shard["input"])
 
 
 def pieces_of(shard: dict[str, Any]) -> list[sources.Piece]:

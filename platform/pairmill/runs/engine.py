@@ -93,7 +93,7 @@ def stop(facts: dict[str, Any]) -> None:
         ray.shutdown()
 
 
-def check(resources: Resources, cluster: dict[str, Any]) -> None:
+def check(resources: Resources) -> None:
     """Refuse a spec whose tasks can never be scheduled. Raises PairmillError with the arithmetic."""
     import ray
 
