@@ -23,6 +23,10 @@ class Quarantined:
     data: bytes = b""  # the record's bytes, cut at QUARANTINE_BYTES
 
 
+class WrongRecord(ValueError):
+    """A record is not what the builder's dump format says; its text goes to quarantine as `wrong_record`."""
+
+
 @dataclass(frozen=True)
 class Batch:
     """Some consecutive records of an input. `pairs` has the schema PARSED."""

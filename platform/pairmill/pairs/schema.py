@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-#: What a source's parser emits. `origin_row` is the 0-based line, record or row of `origin_file`.
+#: What a source's parser emits. `origin_row` is the 0-based line, record or row of `origin_file`; `url` is the page's,
+#: where the source has one: annotate and select use it (site boilerplate, opt-outs), a run does not keep it.
 PARSED = pa.schema(
     [
         ("anchor", pa.large_string()),
@@ -14,6 +15,7 @@ PARSED = pa.schema(
         ("positive_lang", pa.string()),
         ("score", pa.float32()),
         ("label", pa.string()),
+        ("url", pa.large_string()),
         ("origin_file", pa.string()),
         ("origin_row", pa.int64()),
     ]

@@ -10,9 +10,9 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from pairmill.pairs import sources
-from pairmill.pairs.batch import Quarantined
+from pairmill.pairs.batch import QUARANTINE_BYTES, Quarantined
 from pairmill.pairs.schema import PARSED
-from pairmill.pairs.sources import Piece
+from pairmill.pairs.sources import FORMATS, Piece
 from pairmill.spec.curate import Input
 
 WHOLE = 1 << 40
@@ -62,3 +62,36 @@ def read_all(shard_size: int = WHOLE, batch_rows: int = 512, **settings: Any) ->
                 outcome.no_pair.update(batch.no_pair)
                 outcome.quarantine += batch.quarantine
     return outcome
+
+
+@dataclass
+class Raw:
+    """What builders are given."""
+
+    items: dict[int, dict[str, Any]] = field(default_factory=dict)
+    count: int = 0
+    no_pair: Counter[str] = field(default_factory=Counter)
+    quarantine: list[Quarantined] = field(default_factory=list)
+
+    @property
+    def errors(self) -> list[tuple[str, int | None]]:
+        return [(entry.error, entry.origin_row) for entry in self.quarantine]
+
+
+def records_of(shard_size: int = WHOLE, batch_rows: int = 512, **settings: Any) -> Raw:
+    """All records of an input as builders are given them. Checks the account and the order of each batch."""
+    spec = spec_of(**settings)
+    raw = Raw()
+    for file in sources.find(spec):
+        for piece in sources.split(spec, file, shard_size):
+            for some in FORMATS[spec.format].records(spec, piece, batch_rows):
+                assert some.count == len(some.items) + sum(some.no_pair.values()) + len(some.quarantine)
+                assert 0 < some.count <= batch_rows
+                assert all(len(entry.data) <= QUARANTINE_BYTES for entry in some.quarantine)
+                rows = [row for row, _ in some.items]
+                assert rows == sorted(set(rows))
+                raw.items.update(some.items)
+                raw.count += some.count
+                raw.no_pair.update(some.no_pair)
+                raw.quarantine += some.quarantine
+    return raw

@@ -218,3 +218,11 @@ def test_another_version_of_a_package_on_a_worker_is_refused() -> None:
 )  # fmt: skip
 def test_locales_become_the_languages_they_mean(locale: str, language: str | None) -> None:
     assert locale_to_language(locale) == language
+
+
+def test_a_string_over_endless_lines_costs_itself_alone(tmp_path: Path) -> None:
+    path = tmp_path / "de.po"
+    path.write_text('msgid "a"\nmsgstr "b"\n\nmsgid ""\n' + '"a"\n' * 100_000 + 'msgstr "x"\n\nmsgid "c"\nmsgstr "d"\n')
+    outcome = read_all(format="gettext", path=str(path))
+    assert outcome.texts == [("a", "b"), ("c", "d")]
+    assert [(entry.error, entry.origin_row) for entry in outcome.quarantine] == [("too_long", 1)]

@@ -11,7 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from sourcekit import Outcome, read_all
+from sourcekit import Outcome, Raw, read_all, records_of
+from test_sources_warc import chunked, response, warc_record
+
+from pairmill.errors import SourceError
+from pairmill.pairs.sources import xmlstream
+from pairmill.pairs.sources.xml import Tree
 
 PROFILE = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -186,3 +191,120 @@ def test_lines_are_cut_at_any_size(tmp_path: Path, shard_size: int) -> None:
         len(read_all(shard_size=shard_size, format="jsonl", path=str(path)).pieces)
         == {1: 100, 10: 100, 100: 25, 1000: 4}[shard_size]
     )
+
+
+def same_records(whole: Raw, again: Raw) -> None:
+    assert (again.items, again.count, again.no_pair) == (whole.items, whole.count, whole.no_pair)
+    assert again.quarantine == whole.quarantine
+
+
+XML_PARTS = """<row a="1"/> | <row> | </row> | <x> | </x> | <x/> | text | &amp; | &#1; | &no; | < | " | <row a='
+<!-- row --> | <!-- | ]]> | <![CDATA[<row/>]]> | ä | </r> | <?pi?> | <!DOCTYPE r [<!ENTITY a 'b'>]> | &a; | <rows/>
+<row | /> | > | <r>"""
+xml_parts = st.lists(st.sampled_from([*XML_PARTS.replace("\n", " | ").split(" | "), "\n", "\x01"]), max_size=25)
+
+
+@PROFILE
+@given(parts=xml_parts, codec=st.sampled_from(["utf-8", "utf-16", "latin-1"]), block=st.sampled_from([1, 3, 1 << 20]))
+def test_xml(tmp_path: Path, parts: list[str], codec: str, block: int) -> None:
+    data = ("<r>" + "".join(parts)).encode(codec)
+    path = tmp_path / "a.xml"
+    path.write_bytes(data)
+    whole = list(xmlstream.read_elements(str(path), "test", "row", Tree()))
+    blocks = (data[at : at + block] for at in range(0, len(data), block))
+    if codec == "utf-8":  # however the bytes come
+        again = list(xmlstream._Stream("row", Tree()).read(blocks, [], str(path)))
+        assert [getattr(found, "detail", found) for found in again] == [
+            getattr(found, "detail", found) for found in whole
+        ]
+    for found in whole:
+        if isinstance(found, xmlstream.Broken) and found.offset is not None:
+            assert data[found.offset :].startswith(found.data)
+
+
+@PROFILE
+@given(good=st.integers(0, 5), inside=xml_parts)
+def test_xml_records_behind_a_damaged_one_are_read(tmp_path: Path, good: int, inside: list[str]) -> None:
+    path = tmp_path / "a.xml"
+    head = "<r>" + "<row good=''/>" * good
+    path.write_text(f"{head}<row>{''.join(inside)}]]>--></row><row last='1'/></r>")
+    found = list(xmlstream.read_elements(str(path), "test", "row", Tree()))
+    values = [one.value if isinstance(one, xmlstream.Element) else one.error for one in found]
+    assert values[:good] == [{"good": ""}] * good
+    swallowed = any("<!--" in part or part == "<row a='" or "CDATA" in part for part in inside)
+    assert swallowed or values[-1] == {"last": "1"}
+
+
+warc_bodies = st.one_of(
+    st.just(response(b"<html>")),
+    st.builds(lambda body: response(chunked(body), Transfer_Encoding="chunked"), st.binary(max_size=20)),
+    st.builds(lambda body: response(body, Content_Encoding="gzip"), st.binary(max_size=20)),
+    st.binary(max_size=40),
+)
+warc_parts = st.one_of(
+    st.builds(warc_record, warc_bodies, st.sampled_from(["response", "resource", "request", "x"])),
+    st.builds(lambda body, size: warc_record(body, **{"Content-Length": str(size)}), warc_bodies, st.integers(-1, 300)),
+    st.sampled_from(
+        [b"WARC/1.0\r\n", b"\r\n", b"rubbish\r\n", b"WARC/1.0\r\n\r\n", b"\nWARC/1.1\nContent-Length: 0\n\n"]
+    ),
+)
+
+
+@PROFILE
+@given(
+    parts=st.lists(warc_parts, max_size=12),
+    kind=st.sampled_from(["plain", "gzip"]),
+    batch_rows=st.integers(1, 3),
+    flip=st.none() | st.tuples(st.integers(0, 3000), st.integers(1, 255)),
+    cut=st.integers(0, 1) | st.integers(0, 300),
+)
+def test_warc(
+    tmp_path: Path, parts: list[bytes], kind: str, batch_rows: int, flip: tuple[int, int] | None, cut: int
+) -> None:
+    data = bytearray(b"".join(map(gzip.compress, parts)) if kind == "gzip" else b"".join(parts))
+    if flip and flip[0] < len(data):
+        data[flip[0]] ^= flip[1]
+    path = tmp_path / "a.warc"
+    path.write_bytes(data[: max(1, len(data) - cut)])
+    whole = records_of(format="warc", path=str(path))
+    same_records(whole, records_of(batch_rows=batch_rows, format="warc", path=str(path)))
+    assert all(isinstance(page["html"], bytes) for page in whole.items.values())
+
+
+@PROFILE
+@given(
+    flips=st.lists(st.tuples(st.integers(0, 5000), st.integers(0, 255)), max_size=4),
+    cut=st.integers(0, 20) | st.integers(0, 4000),
+    kind=st.sampled_from(["stream", "file"]),
+    shard_size=st.sampled_from([1, 700, 1 << 30]),
+)
+def test_arrow(tmp_path: Path, flips: list[tuple[int, int]], cut: int, kind: str, shard_size: int) -> None:
+    table = pa.table({"anchor": [f"a{i}" for i in range(60)], "positive": ["x"] * 60, "n": [["p", None]] * 60})
+    sink = pa.BufferOutputStream()
+    make = pa.ipc.new_stream if kind == "stream" else pa.ipc.new_file
+    with make(sink, table.schema) as writer:
+        writer.write_table(table, max_chunksize=20)
+    data = bytearray(sink.getvalue().to_pybytes())
+    for at, byte in flips:
+        data[at % len(data)] = byte
+    path = tmp_path / "a.arrow"
+    path.write_bytes(data[: max(1, len(data) - cut)])
+    settings = {"format": "arrow", "path": str(path), "columns": {"negatives": "n"}}
+    try:
+        whole = read_all(**settings)
+    except SourceError:  # a column's name or type was hit
+        return
+    account(whole)
+    same(whole, read_all(shard_size=shard_size, batch_rows=7, **settings))
+
+
+@PROFILE
+@given(
+    data=st.recursive(st.none() | st.integers() | texts, lambda inner: st.lists(inner) | st.dictionaries(texts, inner))
+)
+def test_json(tmp_path: Path, data: object) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps([{"anchor": "a", "positive": "b"}, data]))
+    whole = read_all(format="json", path=str(path))
+    account(whole)
+    assert whole.records == 2

@@ -8,12 +8,23 @@ import obstore
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from sourcekit import read_all
+from sourcekit import read_all, records_of
+from test_sources_arrow import pairs, saved
+from test_sources_warc import MANY, PAGE
 
 from pairmill import objects
 from pairmill.errors import SourceError
 
 LINES = b"".join(b'{"anchor": "a%d", "positive": "b"}\n' % index for index in range(2000))
+
+
+def _dataset(tmp_path: Path) -> dict[str, bytes]:
+    """A folder of `datasets` with two splits, by key."""
+    saved(tmp_path / "h" / "all" / "train", pairs(1000))
+    saved(tmp_path / "h" / "all" / "test", pairs(50, 1000))
+    (tmp_path / "h" / "all" / "dataset_dict.json").write_text('{"splits": ["train", "test"]}')
+    files = (path for path in tmp_path.glob("h/**/*") if path.is_file())
+    return {str(path.relative_to(tmp_path)): path.read_bytes() for path in files}
 
 
 @pytest.fixture
@@ -34,6 +45,12 @@ def bucket(s3_env: Any, tmp_path: Path) -> str:
         "p/p.parquet": (tmp_path / "p.parquet").read_bytes(),
         "t/t.csv": b"anchor,positive\na,b\n",
         "g/de.mo": b"no catalogue, but long enough",
+        "j/a.json": b'{"data": [{"anchor": "a", "positive": "b"}]}',
+        "x/a.xml.gz": gzip.compress(b"<r>" + b'<row anchor="a" positive="b"/>' * 300 + b"</r>"),
+        "x/a.tmx": b"<tmx>" + b'<tu><tuv lang="en"><seg>a</seg></tuv><tuv lang="de"><seg>b</seg></tuv></tu>' * 30,
+        "w/a.warc.gz": b"".join(map(gzip.compress, MANY)),
+        "w/a.html": PAGE,
+        **_dataset(tmp_path),
     }
     for name, data in files.items():
         obstore.put(store, name, data)
@@ -49,6 +66,11 @@ def bucket(s3_env: Any, tmp_path: Path) -> str:
         ({"format": "parquet", "path": "p/p.parquet"}, 999),
         ({"format": "csv", "path": "t/*.csv"}, 1),
         ({"format": "gettext", "path": "g/de.mo"}, 1),
+        ({"format": "json", "path": "j/a.json", "records": "data"}, 1),
+        ({"format": "xml", "path": "x/a.xml.gz"}, 300),
+        ({"format": "tmx", "path": "x/*.tmx"}, 31),
+        ({"format": "arrow", "path": "h/all"}, 1050),
+        ({"format": "arrow", "path": "h/all/train/*.arrow"}, 1000),
     ],
 )
 def test_every_format_reads_objects(bucket: str, settings: dict[str, str], records: int) -> None:
@@ -58,6 +80,13 @@ def test_every_format_reads_objects(bucket: str, settings: dict[str, str], recor
     assert all(row["origin_file"].startswith(bucket) for row in whole.rows)
     cut = read_all(shard_size=4000, **settings)
     assert cut.rows == whole.rows
+
+
+def test_pages_are_read_from_objects(bucket: str) -> None:
+    assert len(records_of(format="warc", path=f"{bucket}/w/*.warc.gz").items) == len(MANY)
+    assert records_of(format="html", path=f"{bucket}/w/a.html").items == {
+        0: {"url": f"{bucket}/w/a.html", "html": PAGE}
+    }
 
 
 def test_large_objects_are_cut_into_ranges(bucket: str) -> None:

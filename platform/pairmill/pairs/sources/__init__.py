@@ -5,6 +5,7 @@ A new format is one module with these three functions, one line in FORMATS, and 
 1. `find` lists an input's files and fails at once for those that cannot be used.
 2. `split` cuts a file into pieces; it may read the file once for that.
 3. `read` streams a piece as batches in which every record is a pair, a counted `no_pair`, or in quarantine.
+4. `records`, where builders can read the format, streams its records as they are (see `records.py`).
 """
 
 from __future__ import annotations
@@ -12,20 +13,41 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from pairmill.pairs import builders
 from pairmill.pairs.batch import Batch
-from pairmill.pairs.sources import csv, gettext, jsonl, linefiles, moses, packages, parquet
-from pairmill.pairs.sources.base import BATCH_ROWS, Piece, SourceFile
+from pairmill.pairs.sources import (
+    arrow,
+    csv,
+    gettext,
+    html,
+    json,
+    jsonl,
+    linefiles,
+    moses,
+    packages,
+    parquet,
+    tmx,
+    warc,
+    xml,
+)
+from pairmill.pairs.sources.base import BATCH_ROWS, Piece, SourceFile, whole
 from pairmill.pairs.sources.languages import locale_to_language
 
 #: Raise it when the same bytes may give other pairs.
-VERSION = 1
+VERSION = 2
 
 FORMATS: dict[str, Any] = {
+    "arrow": arrow,
     "csv": csv,
     "gettext": gettext,
+    "html": html,
+    "json": json,
     "jsonl": jsonl,
     "moses": moses,
     "parquet": parquet,
+    "tmx": tmx,
+    "warc": warc,
+    "xml": xml,
 }
 
 
@@ -34,13 +56,15 @@ def find(spec_input: Any) -> list[SourceFile]:
 
     Raises SourceError: nothing matches, a file cannot be read, a column is missing, Moses sides do not pair up.
     """
-    files: list[SourceFile] = FORMATS[spec_input.format].find(spec_input)
+    files: list[SourceFile] = _module(spec_input).find(spec_input)
     return files
 
 
 def split(spec_input: Any, file: SourceFile, shard_size: int) -> list[Piece]:
     """The file as pieces of about `shard_size` bytes of text, in order; whole where it cannot be cut."""
-    pieces: list[Piece] = FORMATS[spec_input.format].split(spec_input, file, shard_size)
+    if _builder(spec_input) in builders.EXPANDING:
+        return [whole(file)]
+    pieces: list[Piece] = _module(spec_input).split(spec_input, file, shard_size)
     return pieces
 
 
@@ -49,9 +73,23 @@ def read(spec_input: Any, piece: Piece, batch_rows: int = BATCH_ROWS) -> Iterato
 
     Raises SourceError: the file has changed or went away, a field is in no record, Moses sides differ in length.
     """
-    yield from FORMATS[spec_input.format].read(spec_input, piece, batch_rows)
+    module, builder = _module(spec_input), _builder(spec_input)
+    if builder in builders.SINGLE:
+        yield from builders.read(spec_input, module.records(spec_input, piece, batch_rows), batch_rows)
+    else:
+        yield from module.read(spec_input, piece, batch_rows)
     if not packages.is_package(piece.uris[0]):  # those are compared by content as they are read
         linefiles.check(spec_input, piece)  # a file that changed meanwhile is not the one that was listed
+
+
+def _builder(spec_input: Any) -> str | None:
+    builder = getattr(spec_input, "builder", None)
+    return builder.name if builder else None
+
+
+def _module(spec_input: Any) -> Any:
+    """What finds, splits and reads the input: its format, or a builder that brings records together."""
+    return builders.JOINING.get(_builder(spec_input) or "") or FORMATS[spec_input.format]
 
 
 __all__ = ["BATCH_ROWS", "FORMATS", "Piece", "SourceFile", "find", "locale_to_language", "read", "split"]

@@ -21,6 +21,8 @@ import polib
 _CHARSET = re.compile(rb"charset=([A-Za-z0-9_.:-]+)")
 _LANGUAGE = re.compile(rb"^Language:[ \t]*([A-Za-z0-9_@.-]+)", re.MULTILINE)
 _HEADER_BYTES = 16 << 10
+_MAX_STRING = 256 << 10  # bytes of the lines that continue one string
+_STRING_LINES = re.compile(rb'(?:^[ \t]*"[^\n]*(?:\n|\Z))+', re.MULTILINE)
 Entry = tuple[bytes, bytes, "Special"]  # msgid, msgstr
 
 
@@ -106,11 +108,18 @@ def read_po(data: bytes) -> Catalogue:
     charset = charset_of(data[:_HEADER_BYTES])
     if not is_known(charset):
         return unknown_charset(charset)
-    try:
-        return _catalogue([_parse(data.decode(charset))])
-    except (OSError, UnicodeDecodeError):
-        blocks = re.split(rb"(?:\r?\n[ \t]*){2,}", data)
-        return _catalogue([_parse_block(block, charset) for block in blocks])
+    if not _has_long_string(data):
+        try:
+            return _catalogue([_parse(data.decode(charset))])
+        except (OSError, UnicodeDecodeError):
+            pass
+    blocks = re.split(rb"(?:\r?\n[ \t]*){2,}", data)
+    return _catalogue([_parse_block(block, charset) for block in blocks])
+
+
+def _has_long_string(data: bytes) -> bool:
+    """Whether a string goes on over more lines than any text does: polib's time grows with their square."""
+    return len(data) > _MAX_STRING and any(len(run[0]) > _MAX_STRING for run in _STRING_LINES.finditer(data))
 
 
 def _catalogue(blocks: list[list[Entry]]) -> Catalogue:
@@ -129,6 +138,8 @@ def _catalogue(blocks: list[list[Entry]]) -> Catalogue:
 def _parse_block(block: bytes, charset: str) -> list[Entry]:
     if all(not line.strip() or line.startswith(b"#") and not line.startswith(b"#~") for line in block.split(b"\n")):
         return []
+    if _has_long_string(block):
+        return [(block, b"", Special(error="too_long", detail=f"a string of more than {_MAX_STRING} bytes"))]
     try:
         return _parse(block.decode(charset))
     except UnicodeDecodeError as error:
@@ -141,10 +152,13 @@ def _parse_block(block: bytes, charset: str) -> list[Entry]:
 
 def _parse(text: str) -> list[Entry]:
     """The entries of a `.po` text. Raises OSError where polib refuses it."""
-    with tempfile.NamedTemporaryFile("w", suffix=".po", encoding="utf-8", newline="") as file:
-        file.write(text)  # a file, since polib splits a string at U+2028 and its like too
-        file.flush()
-        po = polib.pofile(file.name, encoding="utf-8")
+    if text.splitlines() == text.rstrip("\n").split("\n"):
+        po = polib.pofile(text.rstrip("\n") + "\n", encoding="utf-8")
+    else:
+        with tempfile.NamedTemporaryFile("w", suffix=".po", encoding="utf-8", newline="") as file:
+            file.write(text)  # a file, since polib splits a string at U+2028 and its like too
+            file.flush()
+            po = polib.pofile(file.name, encoding="utf-8")
     header = "".join(f"{name}: {value}\n" for name, value in po.metadata.items())
     has_header = isinstance(po.metadata_is_fuzzy, list)  # polib keeps the header's flags there, else 0
     first: list[Entry] = [(b"", header.encode(), Special("header"))] if has_header else []

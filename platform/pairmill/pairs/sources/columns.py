@@ -17,7 +17,7 @@ from pairmill.pairs.sources.languages import declared_language
 from pairmill.spec.curate import Columns, Langs
 
 _FIELDS = tuple((field.name, field.type) for field in PARSED)
-OPTIONAL = ("negatives", "anchor_lang", "positive_lang", "score", "label")
+OPTIONAL = ("negatives", "anchor_lang", "positive_lang", "score", "label", "url")
 
 
 class WrongValue(ValueError):
@@ -74,7 +74,7 @@ def _text(value: Any) -> str:
 
 _CONVERT: dict[str, Callable[[Any], Any]] = {
     "anchor": _text, "positive": _text, "negatives": _texts, "score": _number, "label": _label,
-    "anchor_lang": _language, "positive_lang": _language,
+    "anchor_lang": _language, "positive_lang": _language, "url": _text,
 }  # fmt: skip
 
 

@@ -21,9 +21,10 @@ import pyarrow as pa
 
 from pairmill.errors import SourceError
 from pairmill.pairs.batch import Batch, Quarantined
-from pairmill.pairs.sources import columns, linefiles
+from pairmill.pairs.sources import columns, fields, linefiles
 from pairmill.pairs.sources.base import BATCH_ROWS, Piece, SourceFile, whole
 from pairmill.pairs.sources.lines import Damage, Lines, TooLong, read_lines
+from pairmill.pairs.sources.records import Records
 from pairmill.spec.curate import CsvInput
 
 #: No record is longer, in bytes.
@@ -47,7 +48,6 @@ def split(spec: CsvInput, file: SourceFile, shard_size: int) -> list[Piece]:
     ]
 
 
-
 def read(spec: CsvInput, piece: Piece, batch_rows: int = BATCH_ROWS) -> Iterator[Batch]:
     place = linefiles.check(spec, piece)
     uri, row = piece.uris[0], piece.first_row
@@ -57,6 +57,21 @@ def read(spec: CsvInput, piece: Piece, batch_rows: int = BATCH_ROWS) -> Iterator
         next(records)
     while some := list(_take(records, batch_rows)):
         yield _batch(spec, names or [], some, uri, row)
+        row += len(some)
+
+
+def records(spec: CsvInput, piece: Piece, batch_rows: int = BATCH_ROWS) -> Iterator[Records]:
+    """Each record as column name -> text, for builders."""
+    place = linefiles.check(spec, piece)
+    uri, row = piece.uris[0], piece.first_row
+    names = _names(spec, uri)
+    found = _records(spec, read_lines(uri, place, piece.start, piece.stop, MAX_RECORD))
+    if spec.header is True and piece.start == 0 and names is not None:
+        next(found)
+    while some := list(_take(found, batch_rows)):
+        good, blank = _good(some, len(names or []))
+        items = [(row + index, dict(zip(names or [], some[index].fields, strict=True))) for index in good]
+        yield Records(uri, items, len(some), {"blank_line": blank} if blank else {}, _entries(some, uri, row))
         row += len(some)
 
 
@@ -102,10 +117,10 @@ def _names(spec: CsvInput, uri: str) -> list[str] | None:
                 "columns in the spec: header: [anchor, positive]"
             )
         names = record.fields
-    wanted = list(columns.used(spec.columns).values())
+    wanted = fields.needed(spec)
     missing = [name for name in wanted if name not in names]
-    if missing:
-        raise linefiles.missing_columns(place, uri, missing, names, "column")
+    if missing and (spec.builder is None or len(missing) == len(wanted)):
+        raise linefiles.missing_columns(place, uri, missing, names, "column", "builder" if spec.builder else "columns")
     twice = [name for name in wanted if names.count(name) > 1]
     if twice:
         raise SourceError(
@@ -116,19 +131,7 @@ def _names(spec: CsvInput, uri: str) -> list[str] | None:
 
 
 def _batch(spec: CsvInput, names: list[str], records: list[_Record], uri: str, row: int) -> Batch:
-    width = len(names)
-    good: list[int] = []
-    blank = 0
-    for index, record in enumerate(records):
-        if record.error:
-            continue
-        if len(record.fields) == width and (width > 1 or record.fields[0] or record.data.strip()):
-            good.append(index)
-        elif not record.data.strip():
-            blank += 1
-        else:
-            record.error = "wrong_field_count"
-            record.detail = f"{len(record.fields)} field(s) instead of {width}"
+    good, blank = _good(records, len(names))
     used = columns.used(spec.columns)
     values = {column: _column(records, good, names.index(name)) for column, name in used.items()} if names else {}
     if not names:
@@ -144,6 +147,23 @@ def _batch(spec: CsvInput, names: list[str], records: list[_Record], uri: str, r
         )
     pairs = columns.table(made, spec.langs, uri, [row + index for index in good])
     return Batch(pairs, len(records), {"blank_line": blank} if blank else {}, _entries(records, uri, row))
+
+
+def _good(records: list[_Record], width: int) -> tuple[list[int], int]:
+    """The records that have a field for each of `width` columns, and how many are blank; the others get an error."""
+    good: list[int] = []
+    blank = 0
+    for index, record in enumerate(records):
+        if record.error:
+            continue
+        if len(record.fields) == width and (width > 1 or record.fields[0] or record.data.strip()):
+            good.append(index)
+        elif not record.data.strip():
+            blank += 1
+        else:
+            record.error = "wrong_field_count"
+            record.detail = f"{len(record.fields)} field(s) instead of {width}"
+    return good, blank
 
 
 def _column(records: list[_Record], good: list[int], at: int) -> list[str]:

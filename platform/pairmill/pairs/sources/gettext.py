@@ -51,7 +51,6 @@ def split(spec: GettextInput, file: SourceFile, shard_size: int) -> list[Piece]:
     return [whole(file)]
 
 
-
 def read(spec: GettextInput, piece: Piece, batch_rows: int = BATCH_ROWS) -> Iterator[Batch]:
     place, uri = linefiles.where(spec), piece.uris[0]
     data = _load(uri, piece.fingerprint, place)

@@ -54,6 +54,7 @@ def _usual_script(language: str) -> str | None:
 def declared_language(value: str) -> str | None:
     """A row's own declaration: a valid BCP-47 tag as it is, a locale or a three-letter code as the tag it means."""
     value = value.strip()
-    if re.fullmatch(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?", value) and langcodes.tag_is_valid(value):
+    usual = re.fullmatch(r"([a-z]{2,3})(-[A-Z][a-z]{3})?(-[A-Z]{2})?", value)
+    if usual and usual[1] not in _SHORT and langcodes.tag_is_valid(value):
         return None if value in _NO_LANGUAGE else value
     return locale_to_language(value)

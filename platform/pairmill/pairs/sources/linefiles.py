@@ -34,24 +34,24 @@ def where(spec: Input) -> str:
     return f"input {spec.name!r}"
 
 
-def find(spec: PathInput) -> list[SourceFile]:
-    """The files of an input that are read one by one."""
+def find(spec: PathInput, utf16: bool = False) -> list[SourceFile]:
+    """The files of an input that are read one by one. `utf16`: the format says its encoding itself."""
     place = where(spec)
     matches = expand(spec.path, place)
-    sizes = examine_all([(match.uri, match.stat) for match in matches], place)
+    sizes = examine_all([(match.uri, match.stat) for match in matches], place, utf16)
     return [
         SourceFile((match.uri,), match.stat.fingerprint, match.stat.size, size)
         for match, size in zip(matches, sizes, strict=True)
     ]
 
 
-def examine_all(files: list[tuple[str, Stat]], place: str) -> list[int]:
+def examine_all(files: list[tuple[str, Stat]], place: str, utf16: bool = False) -> list[int]:
     """`examine` for many files, several at a time: in an object store each is a request."""
     with ThreadPoolExecutor(16) as pool:
-        return list(pool.map(lambda file: examine(file[0], file[1], place), files))
+        return list(pool.map(lambda file: examine(file[0], file[1], place, utf16), files))
 
 
-def examine(uri: str, stat: Stat, place: str) -> int:
+def examine(uri: str, stat: Stat, place: str, utf16: bool = False) -> int:
     """Estimated bytes of text. Raises SourceError for a file whose start shows that it is no UTF-8 text."""
     head = next(raw_blocks(uri, place, 0, min(_HEAD, stat.size)), b"") if stat.size else b""
     refuse_archives(uri, head, place)
@@ -60,13 +60,12 @@ def examine(uri: str, stat: Stat, place: str) -> int:
         text = next(decompressed(iter([head]), codec), b"")[:2] if codec else head[:2]
     except Damaged:
         text = b""
-    if text in (b"\xff\xfe", b"\xfe\xff"):
+    if text in (b"\xff\xfe", b"\xfe\xff") and not utf16:
         raise SourceError(
             f"{place}: {uri} is UTF-16 text (it starts with {text.hex(' ')}). Allowed: UTF-8. "
             f"Convert it: iconv -f UTF-16 -t UTF-8 FILE > FILE.utf8"
         )
     return stat.size * COMPRESSED_RATIO if codec else stat.size
-
 
 
 def splittable(uri: str, place: str) -> bool:
@@ -109,14 +108,17 @@ def unreadable(item: TooLong | Damage, uri: str, row: int) -> Batch:
     return only_quarantine([Quarantined(item.error, uri, row, item.offset, item.detail, item.data)])
 
 
-def missing_columns(place: str, uri: str, missing: Iterable[str], found: list[str], kind: str) -> SourceError:
-    """The error for columns that a file lacks, with the nearest ones it has."""
+def missing_columns(
+    place: str, uri: str, missing: Iterable[str], found: list[str], kind: str, key: str = "columns"
+) -> SourceError:
+    """The error for columns that a file lacks, with the nearest ones it has. `key`: where the spec names them."""
     listed = list(missing)
     near = [name for lost in listed for name in difflib.get_close_matches(lost, found, 1)]
     hint = f" Nearest: {', '.join(dict.fromkeys(near))}." if near else ""
     have = ", ".join(found[:30]) + (", ..." if len(found) > 30 else "") or "none"
     lost = " and no ".join(map(repr, listed))
+    example = f", such as `columns: {{anchor: {near[0] if near else 'title'}}}`" if key == "columns" else ""
     return SourceError(
         f"{place}: missing column: {uri} has no {kind} {lost}. Found: {have}.{hint} "
-        f"Name the right ones under `columns`, such as `columns: {{anchor: {near[0] if near else 'title'}}}`."
+        f"Name the right ones under `{key}`{example}."
     )

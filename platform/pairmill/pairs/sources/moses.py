@@ -79,7 +79,6 @@ def split(spec: MosesInput, file: SourceFile, shard_size: int) -> list[Piece]:
     ]
 
 
-
 def read(spec: MosesInput, piece: Piece, batch_rows: int = BATCH_ROWS) -> Iterator[Batch]:
     place = linefiles.check(spec, piece)
     second_start = piece.starts[0] if piece.starts else 0

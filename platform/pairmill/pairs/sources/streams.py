@@ -22,18 +22,22 @@ from pairmill.pairs.sources.stat import local_error, remote_error
 
 BLOCK = 1 << 20  # bytes of text handed on at once
 _LOCAL_READ, _REMOTE_READ = 1 << 20, 8 << 20
-_ZSTD_FEED = 4 << 10  # zstd has no output limit: what 4 KiB can expand to (128 MiB of zeros) is the bound
+_ZSTD_WINDOW = 1 << 31  # of `zstd --long=31`, as Reddit dumps are made; memory is taken as it is used
 
 EXTENSIONS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
 _UNSUPPORTED = {b"\xfd7zXZ\0": "xz", b"PK\x03\x04": "zip", b"7z\xbc\xaf": "7z", b"\x04\x22\x4d\x18": "lz4"}
 
 
 class Damaged(Exception):
-    """The stream ended early, at `offset` of its (decompressed) bytes. `error` is the quarantine's code."""
+    """The stream ended early, at `offset` of its (decompressed) bytes. `error` is the quarantine's code.
 
-    def __init__(self, error: str, offset: int, detail: str):
+    Of corrupt compressed data: `rest` is what was read but not decompressed, `inside` how many bytes of text the
+    damaged member gave.
+    """
+
+    def __init__(self, error: str, offset: int, detail: str, rest: bytes = b"", inside: int = 0):
         super().__init__(error, offset, detail)
-        self.error, self.offset, self.detail = error, offset, detail
+        self.error, self.offset, self.detail, self.rest, self.inside = error, offset, detail, rest, inside
 
 
 def codec_of(head: bytes) -> str | None:
@@ -108,18 +112,19 @@ def _chain(first: bytes, blocks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 class _Gzip:
+    feed = 64 << 10
+
     def __init__(self) -> None:
         self._decoder = zlib.decompressobj(wbits=31)
-        self.rest: Any = b""
 
-    def step(self, data: Any) -> bytes:
+    def step(self, data: memoryview) -> tuple[bytes, int]:
         before = self._decoder.copy()
         try:
             out = self._decoder.decompress(data, BLOCK)
         except zlib.error as error:
-            raise _Corrupt(str(error), _salvage(before, data)) from error
-        self.rest = self._decoder.unused_data if self._decoder.eof else self._decoder.unconsumed_tail
-        return out
+            raise _Corrupt(str(error), *_salvage(before, data)) from error
+        rest = self._decoder.unused_data if self._decoder.eof else self._decoder.unconsumed_tail
+        return out, len(data) - len(rest)
 
     @property
     def eof(self) -> bool:
@@ -127,19 +132,18 @@ class _Gzip:
 
 
 class _Bz2:
+    feed = 64 << 10
     _OUT = 64 << 10  # what an error in the compressed data can take with it
 
     def __init__(self) -> None:
         self._decoder = bz2.BZ2Decompressor()
-        self.rest: Any = b""
 
-    def step(self, data: Any) -> bytes:
+    def step(self, data: memoryview) -> tuple[bytes, int]:
         try:
             out = self._decoder.decompress(data, self._OUT)
         except OSError as error:
-            raise _Corrupt(str(error), b"") from error
-        self.rest = self._decoder.unused_data if self._decoder.eof else b""
-        return out
+            raise _Corrupt(str(error), b"", 0) from error
+        return out, len(data) - len(self._decoder.unused_data)  # it may give back what an earlier step took
 
     @property
     def eof(self) -> bool:
@@ -147,20 +151,17 @@ class _Bz2:
 
 
 class _Zstd:
-    def __init__(self) -> None:
-        self._decoder = zstandard.ZstdDecompressor().decompressobj()
-        self.rest: Any = b""
+    feed = 4 << 10  # zstd has no output limit: what 4 KiB can expand to (128 MiB of zeros) is the bound
 
-    def step(self, data: Any) -> bytes:
-        view = memoryview(data)
+    def __init__(self) -> None:
+        self._decoder = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW).decompressobj()
+
+    def step(self, data: memoryview) -> tuple[bytes, int]:
         try:
-            out = self._decoder.decompress(view[:_ZSTD_FEED])
+            out = self._decoder.decompress(data)
         except zstandard.ZstdError as error:
-            raise _Corrupt(str(error), b"") from error
-        self.rest = view[_ZSTD_FEED:]
-        if self._decoder.eof:
-            self.rest = bytes(self._decoder.unused_data) + bytes(self.rest)
-        return out
+            raise _Corrupt(str(error), b"", 0) from error
+        return out, len(data) - len(self._decoder.unused_data)
 
     @property
     def eof(self) -> bool:
@@ -168,27 +169,26 @@ class _Zstd:
 
 
 class _Corrupt(Exception):
-    def __init__(self, detail: str, salvaged: bytes):
+    def __init__(self, detail: str, salvaged: bytes, used: int):
         super().__init__(detail)
-        self.salvaged = salvaged
+        self.salvaged, self.used = salvaged, used
 
 
 _DECODERS: dict[str, Callable[[], Any]] = {"gzip": _Gzip, "bz2": _Bz2, "zstd": _Zstd}
 
 
-def _salvage(decoder: Any, data: Any) -> bytes:
-    """What the longest prefix of `data` that decompresses without error gives."""
-    view = memoryview(data)
-    good, bad = 0, len(view)
+def _salvage(decoder: Any, data: memoryview) -> tuple[bytes, int]:
+    """What the longest prefix of `data` that decompresses without error gives, and its length."""
+    good, bad = 0, len(data)
     best = b""
     while bad - good > 1:
         middle = (good + bad) // 2
         try:
-            best = decoder.copy().decompress(view[:middle], BLOCK)
+            best = decoder.copy().decompress(data[:middle], BLOCK)
             good = middle
         except zlib.error:
             bad = middle
-    return best
+    return best, good
 
 
 def decompressed(blocks: Iterator[bytes], codec: str) -> Iterator[bytes]:
@@ -206,7 +206,7 @@ def decompressed(blocks: Iterator[bytes], codec: str) -> Iterator[bytes]:
     except Damaged as damage:
         if held:
             yield b"".join(held)
-        raise Damaged(damage.error, offset + size, damage.detail) from damage
+        raise Damaged(damage.error, offset + size, damage.detail, damage.rest, damage.inside) from damage
     if held:
         yield b"".join(held)
     if offset + size == 0:
@@ -215,27 +215,29 @@ def decompressed(blocks: Iterator[bytes], codec: str) -> Iterator[bytes]:
 
 def _parts(blocks: Iterator[bytes], codec: str) -> Iterator[bytes]:
     decoder: Any = None
-    members = read = 0
+    members = read = inside = 0
     for block in blocks:
-        read += len(block)
-        data: Any = block
+        view, at = memoryview(block), 0
         pending = False  # the decoder may hold output that its limit kept back
-        while len(data) or pending:
+        while at < len(view) or pending:
             if decoder is None:
-                if members and not bytes(data).strip(b"\0"):
+                if members and view[at] == 0 and not bytes(view[at:]).strip(b"\0"):
                     break
-                decoder = _DECODERS[codec]()
+                decoder, inside = _DECODERS[codec](), 0
             try:
-                out = decoder.step(data)
+                out, used = decoder.step(view[at : at + decoder.feed])
             except _Corrupt as error:
                 yield error.salvaged
                 where = f"after member {members}, " if members else ""
-                detail = f"{codec}: data do not decompress, {where}before compressed byte {read}: {error}"
-                raise Damaged("corrupt", 0, detail) from error
+                detail = f"{codec}: data do not decompress, {where}before compressed byte {read + len(view)}: {error}"
+                inside += len(error.salvaged)
+                raise Damaged("corrupt", 0, detail, bytes(view[at + error.used :]), inside) from error
             yield out
-            data = decoder.rest
+            at += used
+            inside += len(out)
             pending = len(out) > 0 and not decoder.eof
             if decoder.eof:
                 decoder, members = None, members + 1
+        read += len(view)
     if decoder is not None:
         raise Damaged("truncated", 0, f"{codec}: the file ends inside the compressed data, at compressed byte {read}")
