@@ -6,18 +6,26 @@ A new engine is one module with `load() -> Engine` and one line in `ENGINES`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pairmill.curate.language import contradiction, fasttext, langdetect
+from pairmill.curate.language import calibration, cascade, contradiction, eldc, fasttext, langdetect, noise, py3langid
 from pairmill.curate.language.decide import Policy, assign
 from pairmill.curate.language.engine import Engine
-from pairmill.spec.curate import LanguageIdentification
 
-ENGINES: dict[str, Callable[[], Engine]] = {"fasttext": fasttext.load, "langdetect": langdetect.load}
+if TYPE_CHECKING:
+    from pairmill.spec.curate import LanguageIdentification
+
+ENGINES: dict[str, Callable[[], Engine]] = {
+    "cascade": cascade.load,
+    "eldc": eldc.load,
+    "fasttext": fasttext.load,
+    "langdetect": langdetect.load,
+    "py3langid": py3langid.load,
+}
 
 
 def load(engine: str) -> Engine:
@@ -30,9 +38,8 @@ def load(engine: str) -> Engine:
 def identity(engine: str) -> dict[str, Any]:
     """Everything that decides what the engine answers and what is made of it; loads no model."""
     chosen = load(engine)
-    return {
-        "engine": chosen.name, "version": chosen.version, "checksum": chosen.checksum, "score": contradiction.VERSION
-    }  # fmt: skip
+    versions = [chosen.version, calibration.VERSION, noise.VERSION]
+    return {"engine": chosen.name, "version": versions, "checksum": chosen.checksum, "score": contradiction.VERSION}
 
 
 def judge(

@@ -27,6 +27,8 @@ _GROUPS: tuple[frozenset[str], ...] = (
     frozenset({"pa", "pnb", "lah"}),
     frozenset({"et", "ekk", "vro"}),
     frozenset({"lv", "lvs", "ltg"}),
+    frozenset({"el", "grc"}),  # engines see polytonic and learned Greek in either
+    frozenset({"he", "hbo"}),
     frozenset({"hi", "bh", "bho", "mai", "mag"}),  # engines answer Hindi for all
     frozenset({"mhr", "mrj", "chm"}),
     frozenset({"sq", "als", "aln"}),
@@ -40,7 +42,8 @@ _SEVERAL_SCRIPTS: dict[str, tuple[str, ...]] = {
     "mn": ("Cyrl", "Mong"), "mni": ("Beng", "Mtei"), "ms": ("Latn", "Arab"), "pa": ("Guru", "Arab"),
     "rom": ("Latn", "Cyrl"), "sa": ("Deva", "Latn"), "sat": ("Olck", "Deva", "Beng", "Latn"), "sd": ("Arab", "Deva"),
     "sh": ("Latn", "Cyrl"), "shi": ("Tfng", "Latn"), "sr": ("Cyrl", "Latn"), "tg": ("Cyrl", "Arab", "Latn"),
-    "ckb": ("Arab", "Latn"), "swb": ("Latn", "Arab"), "zdj": ("Latn", "Arab"),
+    "ckb": ("Arab", "Latn"), "fuf": ("Latn", "Adlm"), "jv": ("Latn", "Java"), "zlm": ("Latn", "Arab"),
+    "swb": ("Latn", "Arab"), "zdj": ("Latn", "Arab"),
     "tk": ("Latn", "Cyrl", "Arab"), "tt": ("Cyrl", "Latn"), "ug": ("Arab", "Cyrl", "Latn"),
     "uz": ("Latn", "Cyrl", "Arab"), "zgh": ("Tfng", "Latn"), "ff": ("Latn", "Adlm"), "azb": ("Arab", "Latn"),
 }  # fmt: skip

@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from pairmill.curate.language.calibration import FASTTEXT
 from pairmill.curate.language.codes import canonical
-from pairmill.curate.language.engine import answers, with_letters
+from pairmill.curate.language.engine import UNKNOWN, Asked, answers, ask
 from pairmill.errors import PairmillError
 
 #: Labels that are Wikipedia's names of languages, not BCP-47 codes.
@@ -28,7 +29,7 @@ _PREFIX = "__label__"
 
 class FastText:
     name = "fasttext"
-    version = 1
+    version = 2
 
     @cached_property
     def path(self) -> Path:
@@ -52,9 +53,21 @@ class FastText:
         return hashlib.sha256(self.path.read_bytes()).hexdigest()
 
     @cached_property
+    def names(self) -> list[str]:
+        """The model's labels as BCP-47 codes, in an order of ours."""
+        return sorted({_code(label) for label in self._raw_labels})
+
+    @cached_property
     def labels(self) -> frozenset[str]:
-        everything = self._model.predict("a\n", -1, -1.0, "strict")
-        return frozenset(_code(label) for _, label in everything)
+        return frozenset(self.names)
+
+    @cached_property
+    def _raw_labels(self) -> list[str]:
+        return [label for _, label in self._model.predict("a\n", -1, -1.0, "strict")]
+
+    @cached_property
+    def _number(self) -> dict[str, int]:
+        return {label: self.names.index(_code(label)) for label in self._raw_labels}
 
     @cached_property
     def _model(self) -> Any:
@@ -67,12 +80,21 @@ class FastText:
             ) from error
         return fasttext.load_model(str(self.path)).f
 
+    def score(self, asked: Asked) -> tuple[np.ndarray, np.ndarray]:
+        """Number of the best label in `names` and the model's probability of it (float32), for each text."""
+        predict, number = self._model.predict, self._number
+        found = np.full(len(asked.rows), UNKNOWN, np.int64)
+        probability = np.zeros(len(asked.rows), np.float32)
+        for row, line in enumerate(asked.lines):
+            best = predict(line.replace("\n", " ") + "\n", 1, 0.0, "strict")
+            if best:
+                probability[row], found[row] = best[0][0], number[best[0][1]]
+        return found, probability
+
     def identify(self, texts: pa.Array) -> tuple[pa.Array, np.ndarray]:
-        rows, lines = with_letters(texts)
-        predict = self._model.predict
-        found = [predict(line.replace("\n", " ") + "\n", 1, 0.0, "strict") for line in lines]
-        codes = [_code(best[0][1]) if best else None for best in found]
-        return answers(len(texts), rows, codes, [best[0][0] if best else 0.0 for best in found])
+        asked = ask(texts)
+        found, probability = self.score(asked)
+        return answers(asked, self.names, found, FASTTEXT.at(asked.sizes, probability))
 
 
 @cache

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from pairmill.curate.language.calibration import LANGDETECT
 from pairmill.curate.language.codes import canonical
-from pairmill.curate.language.engine import answers, with_letters
+from pairmill.curate.language.engine import UNKNOWN, Asked, answers, ask
 from pairmill.errors import PairmillError
 
 _LABELS = {"zh-cn": "zh", "zh-tw": "zh-Hant"}
@@ -22,15 +23,20 @@ _LABELS = {"zh-cn": "zh", "zh-tw": "zh-Hant"}
 
 class LangDetect:
     name = "langdetect"
-    version = 1
+    version = 2
 
     @cached_property
     def checksum(self) -> str:
         return version("langdetect")
 
     @cached_property
+    def names(self) -> list[str]:
+        """Label of each of the library's languages, in its order."""
+        return [_code(label) for label in self._factory.get_lang_list()]
+
+    @cached_property
     def labels(self) -> frozenset[str]:
-        return frozenset(_code(label) for label in self._factory.get_lang_list())
+        return frozenset(self.names)
 
     @cached_property
     def _factory(self) -> Any:
@@ -42,12 +48,17 @@ class LangDetect:
         factory.load_profile(PROFILES_DIRECTORY)
         return factory
 
-    def identify(self, texts: pa.Array) -> tuple[pa.Array, np.ndarray]:
-        rows, lines = with_letters(texts)
-        found = [self._best(line) for line in lines]
-        return answers(len(texts), rows, [code for code, _ in found], [score for _, score in found])
+    def score(self, asked: Asked) -> tuple[np.ndarray, np.ndarray]:
+        """Number of the best label in `names` and the library's probability of it (float32), for each text."""
+        best = [self._best(line) for line in asked.lines]
+        return np.array([n for n, _ in best], np.int64), np.array([probability for _, probability in best], np.float32)
 
-    def _best(self, text: str) -> tuple[str | None, float]:
+    def identify(self, texts: pa.Array) -> tuple[pa.Array, np.ndarray]:
+        asked = ask(texts)
+        found, probability = self.score(asked)
+        return answers(asked, self.names, found, LANGDETECT.at(asked.sizes, probability))
+
+    def _best(self, text: str) -> tuple[int, float]:
         from langdetect.lang_detect_exception import LangDetectException
 
         detector = self._factory.create()
@@ -55,8 +66,8 @@ class LangDetect:
         try:
             found = detector.get_probabilities()
         except LangDetectException:  # no feature of any language, for instance a script it does not know
-            return None, 0.0
-        return (_code(found[0].lang), found[0].prob) if found else (None, 0.0)
+            return UNKNOWN, 0.0
+        return (self.names.index(_code(found[0].lang)), found[0].prob) if found else (UNKNOWN, 0.0)
 
 
 @cache
