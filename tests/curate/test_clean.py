@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import unicodedata
 
 import numpy as np
@@ -10,20 +11,38 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pairmill.curate import codepoints
-from pairmill.curate.clean import clean
+from pairmill.curate import clean as clean_module
+from pairmill.curate import codepoints, suspects
+from pairmill.curate.clean import clean, clean_pairs
 from pairmill.spec.curate import Clean
 
-EVERYTHING = Clean(mojibake="fix", unicode="NFKC")
-NOTHING = Clean(entities="keep", unicode="keep", control="keep", whitespace="keep")
-TRICKY = st.text(
+EVERYTHING = Clean.model_validate(
+    {
+        "tags": "remove",
+        "mojibake": "fix",
+        "unicode": "NFKC",
+        "quotes": "straight",
+        "dashes": "hyphen",
+        "accelerators": "remove",
+        "placeholders": "remove",
+        "personal_data": "mask",
+        "whitespace": "lines",
+    }
+)
+NOTHING = Clean(entities="keep", mojibake="keep", unicode="keep", control="keep", whitespace="keep")
+TRICKY = st.lists(
     st.one_of(
         st.characters(codec="utf-8"),
         st.sampled_from(" \t\n\r\v\u00a0\u2028\u3000&;#amplt38\u0301\u0327\u200b\u200c\u200d"),
         st.sampled_from("\ufeff\u00adÃ¤â€œक्षیم👨👩🏴\U000e0067"),
+        st.sampled_from(
+            ["<b>", "</p", "<a hre", 'class="x">', "<!--", "-->", "<", ">", "/>", "<script>", "</script>", "_"]
+        ),
+        st.sampled_from(["a@b.de", "+49 30 123456", "8.8.8.8", "93.184.216.34", "DE89370400440532013000", "%s", "{0}"]),
+        st.sampled_from(["var x = 1;", "“", "–", "\x92", "\ufffd", "Ð¿", "7", ".", ":", "-", "\u0663", "é"]),
     ),
     max_size=30,
-)
+).map("".join)
 
 
 def one(text: str | None, options: Clean | None = None) -> str:
@@ -102,7 +121,7 @@ def test_null_is_empty_and_rows_are_counted_by_step() -> None:
     texts, changed = clean(column, Clean())
     assert texts.to_pylist() == ["", "a b", "& c", "x", "clean"]
     assert texts.type == pa.large_string()
-    assert changed == {"entities": 1, "unicode": 0, "control": 1, "whitespace": 2}
+    assert changed == {"entities": 1, "unicode": 0, "mojibake": 0, "control": 1, "whitespace": 2}
 
 
 def test_clean_column_is_handed_back_as_it_is() -> None:
@@ -110,8 +129,11 @@ def test_clean_column_is_handed_back_as_it_is() -> None:
     assert clean(column, Clean())[0] is column or clean(column, Clean())[0].buffers()[2] == column.buffers()[2]
 
 
-@settings(max_examples=400, deadline=None)
-@given(st.lists(TRICKY, max_size=5), st.sampled_from([Clean(), EVERYTHING, Clean(whitespace="keep")]))
+@settings(max_examples=120, deadline=None)
+@given(
+    st.lists(TRICKY, max_size=5),
+    st.sampled_from([Clean(), EVERYTHING, Clean(whitespace="keep"), Clean(tags="remove", whitespace="lines")]),
+)
 def test_cleaning_twice_is_cleaning_once(rows: list[str], options: Clean) -> None:
     once, _ = clean(pa.array(rows, pa.large_string()), options)
     twice, changed = clean(once, options)
@@ -119,7 +141,7 @@ def test_cleaning_twice_is_cleaning_once(rows: list[str], options: Clean) -> Non
     assert not any(changed.values())
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(TRICKY, min_size=1, max_size=6), st.integers(0, 3))
 def test_a_batch_is_cleaned_like_its_rows(rows: list[str], start: int) -> None:
     sliced = pa.array(rows, pa.string())[start:]
@@ -128,7 +150,7 @@ def test_a_batch_is_cleaned_like_its_rows(rows: list[str], start: int) -> None:
     assert texts.to_pylist() == [one(row, EVERYTHING) for row in rows[start:]]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(TRICKY)
 def test_default_output_is_nfc_trimmed_and_without_loose_space(text: str) -> None:
     result = one(text)
@@ -141,8 +163,46 @@ def test_white_space_is_the_same_for_suspects_and_for_the_repair() -> None:
     assert [chr(point) for point in spaces] == [chr(point) for point in range(0x110000) if chr(point).isspace()]
 
 
-def test_hostile_text_is_cleaned_in_linear_time() -> None:
-    hostile = ["&" * 100_000, "&amp;" * 20_000, "\u200d" * 100_000, " \u00a0" * 50_000, "e" + "\u0301\u0327" * 5_000]
-    texts, _ = clean(pa.array(hostile), EVERYTHING)
-    assert texts[1].as_py() == "&" * 20_000
-    assert texts[2].as_py() == texts[3].as_py() == ""
+@settings(max_examples=100, deadline=None)
+@given(st.lists(TRICKY, min_size=1, max_size=4))
+def test_rows_that_are_no_suspects_would_not_change(rows: list[str]) -> None:
+    """Mojibake aside: there, what is looked for is what ftfy may change, not what it could change."""
+    options = EVERYTHING.model_copy(update={"mojibake": "keep"})
+    column = pa.array(rows, pa.large_string())
+    flags = suspects.flags(column, options)
+    for bit, step in clean_module._steps(options).items():
+        repaired = step.repair(column, [None] * len(rows)).to_pylist()
+        assert all(flag & bit or old == new for flag, old, new in zip(flags, rows, repaired, strict=True)), step.name
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(TRICKY, TRICKY), min_size=1, max_size=4))
+def test_pairs_are_cleaned_once_for_all(rows: list[tuple[str, str]]) -> None:
+    left, right = (pa.array(side, pa.large_string()) for side in zip(*rows, strict=True))
+    once = clean_pairs(left, right, EVERYTHING)
+    twice = clean_pairs(once[0], once[1], EVERYTHING)
+    assert (twice[0].to_pylist(), twice[1].to_pylist()) == (once[0].to_pylist(), once[1].to_pylist())
+
+
+HOSTILE = [
+    "<", "&", " ", "7", "@", "\u0301", ">", "a@", "<a ", "<!--", "</", "<script>", '<a b="', 'id="x" ', "1.", "+1 ",
+    "7 ", ":", "Ã", "Ã ", "â€", "\u00e3\u0081", "?", "var x =", "x.push([", "\n ", " \t", "%(", "{", "DE12", "_a",
+    "&amp;", "\u200d", " \u00a0", "\ufffd", "\x92", "a@b.",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("piece", HOSTILE, ids=ascii)
+def test_hostile_text_is_cleaned_in_linear_time(piece: str) -> None:
+    """Eight times the text takes less than forty times as long; quadratic work would take sixty-four times as long."""
+    times = []
+    for size in (12_500, 100_000):
+        column = pa.array([piece * (size // len(piece))])
+        start = time.process_time()
+        clean(column, EVERYTHING, pa.array(["pl"]))
+        times.append(time.process_time() - start)
+    assert times[1] < 0.2 + 40 * times[0]
+
+
+def test_nested_escapes_and_joiners_are_resolved() -> None:
+    texts, _ = clean(pa.array(["&amp;" * 20_000, "\u200d" * 100_000, " \u00a0" * 50_000]), EVERYTHING)
+    assert texts.to_pylist() == ["&" * 20_000, "", ""]

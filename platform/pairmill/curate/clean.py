@@ -1,12 +1,15 @@
 """Clean: repairs that keep what a text says and make equal texts equal.
 
-1. One pass over the code points finds, for each row, the steps that may change it (`suspects.flags`); a clean row costs
-   a table look-up per character.
-2. The steps run in the order of the spec's fields (entities, mojibake, unicode, control, whitespace), each on its
-   suspects alone.
+1. One pass over the text finds, for each row, the steps that may change it (`suspects.flags`); a clean row costs a
+   table look-up per character.
+2. The steps run in the order of `Bit`, each on its suspects alone: entities, tags, mojibake, unicode, quotes, dashes,
+   placeholders, personal data, control, whitespace.
 3. A row that a step changed is examined again, and the round repeats until nothing changes (at most ROUNDS times):
    removing a zero-width character may bring `&am` and `p;` together, and `&amp;quot;` was escaped twice. So cleaning is
    idempotent for every text that needs fewer than ROUNDS rounds; only escapes nested on purpose need more.
+
+`clean_pairs` also does what takes both sides: it leaves tags that both sides hold (`tags: unmatched`) and removes menu
+accelerators that both mark.
 
 References are resolved only with their semicolon (`?a=1&copy=2` is a URL), each by the rules of HTML 5.
 """
@@ -16,71 +19,125 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pairmill.curate import invisible, suspects
+from pairmill.curate import invisible, personal, suspects
+from pairmill.curate.repairs import accelerators, mojibake, placeholders, tags, typography, whitespace
+from pairmill.curate.suspect_tables import Bit
 from pairmill.spec.curate import Clean
 
-VERSION = 1
+VERSION = 2
 ROUNDS = 8
 _REFERENCE = re.compile("&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 
-Repair = Callable[[pa.LargeStringArray], pa.LargeStringArray]
+Texts: TypeAlias = pa.LargeStringArray
+Langs: TypeAlias = list[str | None]
+Repair = Callable[[Texts, Langs], Texts]
 
 
-def clean(column: pa.Array, options: Clean) -> tuple[pa.LargeStringArray, dict[str, int]]:
+@dataclass(frozen=True)
+class Step:
+    """A repair, its name in the counts, and whether its result may give other steps something to do."""
+
+    name: str
+    repair: Repair
+    final: bool = False
+
+
+def clean(column: pa.Array, options: Clean, langs: pa.Array | None = None) -> tuple[Texts, dict[str, int]]:
     """Repair a column of texts (string or large_string; null counts as empty).
 
+    `langs`: their languages where known (mojibake of old encodings and national phone numbers depend on it).
     Returns the texts and, by step that is switched on, how many rows it changed.
     """
     texts = pc.fill_null(column.cast(pa.large_string()), "")
+    return _clean(texts, options, langs, np.zeros(len(texts), bool))
+
+
+def clean_pairs(
+    anchor: pa.Array, positive: pa.Array, options: Clean, langs: tuple[pa.Array | None, pa.Array | None] = (None, None)
+) -> tuple[Texts, Texts, dict[str, int]]:
+    """Repair both sides of pairs. Returns the sides and the changed rows by step, both sides together."""
+    columns = [pc.fill_null(side.cast(pa.large_string()), "") for side in (anchor, positive)]
+    exempt = _speaking_of_tags(columns, options)
+    changed: Counter[str] = Counter()
+    for side, column in enumerate(columns):
+        columns[side], counts = _clean(column, options, langs[side], exempt)
+        changed.update(counts)
+    if options.accelerators == "remove":
+        columns, changed["accelerators"] = _accelerators(columns)
+    return columns[0], columns[1], dict(changed)
+
+
+def _clean(texts: Texts, options: Clean, langs: pa.Array | None, exempt: np.ndarray) -> tuple[Texts, dict[str, int]]:
+    """`exempt`: rows (bool) whose tags stay."""
     steps = _steps(options)
     changed = {bit: np.zeros(len(texts), bool) for bit in steps}
-    flags = suspects.flags(texts, options)
+    flags = _flags(texts, options, langs, exempt)
     for _ in range(ROUNDS):
         if not flags.any():
             break
-        for bit, (_, repair) in steps.items():
+        for bit, step in steps.items():
             rows = np.flatnonzero(flags & bit)
             if not len(rows):
                 continue
             before = texts.take(pa.array(rows))
-            after = repair(before)
+            after = step.repair(before, _languages(langs, rows))
             differs = pc.not_equal(before, after)
-            flags[rows] &= ~np.uint8(bit)
+            flags[rows] &= ~np.uint16(bit)
             rows = rows[np.asarray(differs)]
             if len(rows):
                 new = after.filter(differs)
                 changed[bit][rows] = True
-                if bit != suspects.SPACE:  # words joined by spaces give no other step anything to do
-                    flags[rows] = suspects.flags(new, options)
+                if not step.final:
+                    flags[rows] = _flags(new, options, None if langs is None else langs.take(rows), exempt[rows])
                 texts = _replace(texts, rows, new)
-    return texts, {name: int(changed[bit].sum()) for bit, (name, _) in steps.items()}
+    return texts, {step.name: int(changed[bit].sum()) for bit, step in steps.items()}
 
 
-def _steps(options: Clean) -> dict[int, tuple[str, Repair]]:
-    """The steps that are switched on, in order: suspect bit -> (name, repair)."""
-    steps: dict[int, tuple[str, Repair]] = {}
+def _flags(texts: Texts, options: Clean, langs: pa.Array | None, exempt: np.ndarray) -> np.ndarray:
+    flags = suspects.flags(texts, options, langs)
+    flags[exempt] &= ~np.uint16(Bit.TAG)
+    return flags
+
+
+def _steps(options: Clean) -> dict[int, Step]:
+    """The steps that are switched on, in order, by suspect bit."""
+    steps: dict[int, Step] = {}
     if options.entities == "unescape":
-        steps[suspects.ENTITY] = "entities", _entities
+        steps[Bit.ENTITY] = Step("entities", _entities)
+    if options.tags in ("remove", "unmatched"):
+        steps[Bit.TAG] = Step("tags", lambda texts, _: _by_row(texts, tags.remove))
     if options.mojibake == "fix":
-        steps[suspects.MOJIBAKE] = "mojibake", _mojibake
+        steps[Bit.MOJIBAKE] = Step("mojibake", _mojibake)
     if options.unicode != "keep":
-        steps[suspects.UNNORMALISED] = "unicode", partial(_normalise, form=options.unicode)
+        steps[Bit.UNNORMALISED] = Step("unicode", partial(_normalise, form=options.unicode))
+    if options.quotes == "straight":
+        steps[Bit.QUOTE] = Step("quotes", lambda texts, _: typography.replace(texts, "quotes"))
+    if options.dashes == "hyphen":
+        steps[Bit.DASH] = Step("dashes", lambda texts, _: typography.replace(texts, "dashes"))
+    if options.placeholders == "remove":
+        steps[Bit.PLACEHOLDER] = Step("placeholders", lambda texts, _: _by_row(texts, placeholders.remove))
+    for kind in personal.KINDS:
+        if getattr(options.personal_data, kind) == "mask":
+            steps[getattr(Bit, kind.upper())] = Step(kind, partial(_mask, kind=kind))
     if options.control == "remove":
-        steps[suspects.INVISIBLE] = "control", invisible.remove
-    if options.whitespace == "collapse":
-        steps[suspects.SPACE] = "whitespace", _whitespace
+        steps[Bit.INVISIBLE] = Step("control", lambda texts, _: invisible.remove(texts))
+    if options.whitespace != "keep":  # words joined by spaces give no other step anything to do
+        lines = options.whitespace == "lines"
+        steps[Bit.SPACE] = Step("whitespace", _lines if lines else _collapse, final=True)
     return steps
 
 
-def _replace(texts: pa.LargeStringArray, rows: np.ndarray, new: pa.LargeStringArray) -> pa.LargeStringArray:
+def _replace(texts: Texts, rows: np.ndarray, new: Texts) -> Texts:
     if len(rows) == len(texts):
         return new
     mask = np.zeros(len(texts), bool)
@@ -88,23 +145,61 @@ def _replace(texts: pa.LargeStringArray, rows: np.ndarray, new: pa.LargeStringAr
     return pc.replace_with_mask(texts, pa.array(mask), new)
 
 
-def _by_row(texts: pa.LargeStringArray, repair: Callable[[str], str]) -> pa.LargeStringArray:
+def _languages(langs: pa.Array | None, rows: np.ndarray) -> Langs:
+    return [None] * len(rows) if langs is None else langs.take(pa.array(rows)).to_pylist()
+
+
+def _by_row(texts: Texts, repair: Callable[[str], str]) -> Texts:
     return pa.array([repair(text) for text in texts.to_pylist()], pa.large_string())
 
 
-def _entities(texts: pa.LargeStringArray) -> pa.LargeStringArray:
+def _entities(texts: Texts, langs: Langs) -> Texts:
     return _by_row(texts, lambda text: _REFERENCE.sub(lambda match: html.unescape(match[0]), text))
 
 
-def _mojibake(texts: pa.LargeStringArray) -> pa.LargeStringArray:
-    import ftfy
+def _mojibake(texts: Texts, langs: Langs) -> Texts:
+    fixed = [mojibake.fix(text, lang) for text, lang in zip(texts.to_pylist(), langs, strict=True)]
+    return pa.array(fixed, pa.large_string())
 
-    return _by_row(texts, ftfy.fix_encoding)
 
-
-def _normalise(texts: pa.LargeStringArray, form: Literal["NFC", "NFKC"]) -> pa.LargeStringArray:
+def _normalise(texts: Texts, langs: Langs, form: Literal["NFC", "NFKC"]) -> Texts:
     return _by_row(texts, partial(unicodedata.normalize, form))
 
 
-def _whitespace(texts: pa.LargeStringArray) -> pa.LargeStringArray:
-    return _by_row(texts, lambda text: " ".join(text.split()))
+def _mask(texts: Texts, langs: Langs, kind: personal.Kind) -> Texts:
+    masked = [personal.mask(kind, text, lang) for text, lang in zip(texts.to_pylist(), langs, strict=True)]
+    return pa.array(masked, pa.large_string())
+
+
+def _collapse(texts: Texts, langs: Langs) -> Texts:
+    return _by_row(texts, whitespace.collapse)
+
+
+def _lines(texts: Texts, langs: Langs) -> Texts:
+    return whitespace.collapse_lines(texts)
+
+
+def _speaking_of_tags(columns: list[Texts], options: Clean) -> np.ndarray:
+    """Rows both of whose sides hold the same left-over mark-up, where such rows are to stay: bool (n,)."""
+    shared = np.zeros(len(columns[0]), bool)
+    if options.tags != "unmatched":
+        return shared
+    held = [suspects.flags(column, options) & (Bit.TAG | Bit.ENTITY) > 0 for column in columns]
+    rows = np.flatnonzero(held[0] & held[1])
+    sides = [column.take(pa.array(rows)).to_pylist() for column in columns]
+    if options.entities == "unescape":
+        sides = [[html.unescape(text) for text in side] for side in sides]
+    shared[rows] = [tags.shared(left, right) for left, right in zip(*sides, strict=True)]
+    return shared
+
+
+def _accelerators(columns: list[Texts]) -> tuple[list[Texts], int]:
+    marked = [np.asarray(pc.match_substring_regex(column, accelerators.HINT)) for column in columns]
+    rows = np.flatnonzero(marked[0] & marked[1])
+    if not len(rows):
+        return columns, 0
+    sides = [column.take(pa.array(rows)).to_pylist() for column in columns]
+    repaired = [accelerators.remove(left, right) for left, right in zip(*sides, strict=True)]
+    new = [pa.array(side, pa.large_string()) for side in zip(*repaired, strict=True)]
+    changed = sum(a != b for a, b in zip(zip(*sides, strict=True), repaired, strict=True))
+    return [_replace(column, rows, side) for column, side in zip(columns, new, strict=True)], 2 * changed

@@ -1,0 +1,1 @@
+"""Repairs of single texts, one module each; `curate/clean.py` runs them on the rows that `suspects` selects."""
