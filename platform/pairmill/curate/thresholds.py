@@ -1,31 +1,41 @@
 """Thresholds: from scores and the spec's filters to a verdict on each row.
 
-A rule's bounds are those of the table, changed by `filters.rules`, changed by `filters.per_language` for the language
-of the side (the exact code, then the base code: `de-AT`, then `de`). A rule on the pair looks up the anchor's language
-first, then the positive's. A score of NaN or null means that the rule does not apply to the row.
+A rule's bounds are those of the preset (its typical ones where it is switched on outside of its presets), changed by
+`filters.rules`. For single rows the first of these that says something about the rule wins:
+
+1. `filters.per_pair` for the row's two languages, in this order or the other;
+2. `filters.per_language` for the language of the side (a rule on the pair: of the anchor, then of the positive);
+3. the rule's own bounds for the language, if `filters.rules` gives none.
+
+Languages go by their exact code, then by the base code: `de-AT`, then `de`. A score of NaN or null means that the rule
+does not apply to the row.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from pairmill.curate.language.codes import base, canonical
-from pairmill.spec.curate import Bounds, Filters
-from pairmill.spec.rules import RULES, Rule
+from pairmill.spec.curate import MOST_ACTIVE, Bounds, CurateSpec, Filters, split_pair
+from pairmill.spec.rule import Bound, Rule, family
+from pairmill.spec.rules import RULES
 
 
 @dataclass(frozen=True)
 class ActiveRule:
-    """A rule with its bounds, and with those that differ for some languages (by BCP-47 code)."""
+    """A rule with its bounds, and with those that differ for some languages (BCP-47 code) or pairs of languages."""
 
     rule: Rule
     min: float | None
     max: float | None
-    enabled: bool = True  # False: on only where `per_language` says so
+    enabled: bool = True  # False: on only where `per_language` or `per_pair` says so
     per_language: dict[str, ActiveRule] = field(default_factory=dict)
+    per_pair: dict[tuple[str, str], ActiveRule] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -39,10 +49,38 @@ class ActiveRule:
         return low, high
 
     def override(self, language: str | None) -> ActiveRule | None:
-        """What `per_language` says for a language: its exact code, else its base code."""
-        if language is None or not self.per_language:
-            return None
-        return self.per_language.get(canonical(language)) or self.per_language.get(base(language))
+        """What holds for a language: its exact code, else its base code."""
+        return next((self.per_language[code] for code in _codes(language) if code in self.per_language), None)
+
+    def pair_override(self, anchor: str | None, positive: str | None) -> ActiveRule | None:
+        """What holds for a pair of languages, in this order, else in the other."""
+        pairs = [(a, p) for a in _codes(anchor) for p in _codes(positive)]
+        both = [*pairs, *[(p, a) for a, p in pairs]]
+        return next((self.per_pair[pair] for pair in both if pair in self.per_pair), None)
+
+    def at(self, column: str, anchor: str | None, positive: str | None) -> ActiveRule:
+        """What applies to one of the rule's columns in a row of these languages."""
+        languages = (
+            (anchor, positive) if column == self.name else (positive,) if column.endswith("_positive") else (anchor,)
+        )
+        own = (self.override(language) for language in languages)
+        return self.pair_override(anchor, positive) or next(filter(None, own), self)
+
+    def to_json(self) -> dict[str, Any]:
+        """Its bounds as a spec would write them."""
+        own: dict[str, Any] = {"enabled": self.enabled, "min": self.min, "max": self.max}
+        if self.per_language:
+            own["per_language"] = {code: other.to_json() for code, other in self.per_language.items()}
+        if self.per_pair:
+            own["per_pair"] = {"-".join(pair): other.to_json() for pair, other in self.per_pair.items()}
+        return own
+
+    @classmethod
+    def from_json(cls, rule: Rule, data: dict[str, Any]) -> ActiveRule:
+        """The inverse of `to_json`."""
+        languages = {code: cls.from_json(rule, other) for code, other in data.get("per_language", {}).items()}
+        pairs = {split_pair(pair): cls.from_json(rule, other) for pair, other in data.get("per_pair", {}).items()}
+        return cls(rule, data["min"], data["max"], data["enabled"], languages, pairs)
 
 
 @dataclass(frozen=True)
@@ -55,6 +93,21 @@ class Verdict:
     threshold: np.ndarray  # float32: the bound it broke; both NaN where all pass
 
 
+def scored_rules(spec: CurateSpec) -> list[Rule]:
+    """The rules whose scores are computed: those of the preset's family, those the spec names, in the table's order.
+
+    So one may move between the presets of a family, or switch a rule off, without annotating anew.
+    """
+    near = spec.dedup.near
+    best = near.keep["best"] if near and isinstance(near.keep, dict) else None
+    presets, named = family(spec.filters.preset), spec.filters.named
+    return [
+        rule
+        for rule in RULES.values()
+        if rule.name in named or best in rule.columns or any(preset in rule.presets for preset in presets)
+    ]
+
+
 def active_rules(filters: Filters, min_confidence: float) -> list[ActiveRule]:
     """The rules that the filters switch on, for all texts or for some language, in the order of the table.
 
@@ -62,35 +115,49 @@ def active_rules(filters: Filters, min_confidence: float) -> list[ActiveRule]:
     """
     rules = []
     for name, rule in RULES.items():
-        limit = min_confidence if name == "language" else rule.max
-        active = ActiveRule(rule, rule.min, limit, enabled=filters.preset in rule.presets)
+        low, high = rule.presets.get(filters.preset, (rule.min, rule.max))
+        if name == "language":
+            high = min_confidence
+        active = ActiveRule(rule, low, high, enabled=filters.preset in rule.presets)
         if name in filters.rules:
             active = _changed(active, filters.rules[name])
-        per_language = {
-            canonical(code): _changed(active, settings[name])
-            for code, settings in filters.per_language.items()
+        per_language = {canonical(code): other for code, other in _per_language(active, filters)}
+        per_pair = {
+            (canonical(anchor), canonical(positive)): _changed(active, settings[name])
+            for (anchor, positive), settings in ((split_pair(pair), s) for pair, s in filters.per_pair.items())
             if name in settings
         }
-        active = replace(active, per_language=per_language)
-        if active.enabled or any(other.enabled for other in active.per_language.values()):
+        active = replace(active, per_language=per_language, per_pair=per_pair)
+        if active.enabled or any(other.enabled for other in [*per_language.values(), *per_pair.values()]):
             rules.append(active)
     return rules
 
 
+def _per_language(active: ActiveRule, filters: Filters) -> Iterator[tuple[str, ActiveRule]]:
+    """The rule's own bounds by language, then what the filters say."""
+    setting = filters.rules.get(active.name)
+    if active.enabled and (setting is None or setting == Bounds()):
+        yield from ((code, _bounded(active, bound)) for code, bound in active.rule.per_language.items())
+    for code, settings in filters.per_language.items():
+        if active.name in settings:
+            yield code, _changed(active, settings[active.name])
+
+
 def apply(rules: list[ActiveRule], table: pa.Table) -> Verdict:
     """Judge every row of a table that has the rules' score columns, `anchor_lang` and `positive_lang`."""
+    assert len(rules) <= MOST_ACTIVE, "the spec's filters allow no more"
     rows = len(table)
-    anchor, positive = _Languages(table["anchor_lang"]), _Languages(table["positive_lang"])
+    languages = _Languages(table["anchor_lang"]), _Languages(table["positive_lang"])
     first, failing = np.full(rows, -1, np.int16), np.zeros(rows, np.uint64)
     value, threshold = np.full(rows, np.nan, np.float32), np.full(rows, np.nan, np.float32)
     for number, active in enumerate(rules):
-        columns = active.rule.columns
-        looked_up = [(anchor, positive)] if len(columns) == 1 else [(anchor,), (positive,)]
-        for column, languages in zip(columns, looked_up, strict=True):
+        for column in active.rule.columns:
             scores = _scores(table[column])
-            low, high = _bounds(active, languages)
+            low, high = _bounds(active, column, *languages)
             below, above = scores < low, scores > high
             failed = below | above
+            if not failed.any():
+                continue
             now = failed & (first < 0)
             first[now] = number
             value[now] = scores[now]
@@ -110,16 +177,17 @@ class _Languages:
         self.which = encoded.indices.fill_null(len(self.codes) - 1).to_numpy(zero_copy_only=False)
 
 
-def _bounds(active: ActiveRule, languages: tuple[_Languages, ...]) -> tuple[np.ndarray, np.ndarray]:
+def _bounds(active: ActiveRule, column: str, anchor: _Languages, positive: _Languages) -> tuple[np.ndarray, np.ndarray]:
     """Lowest and highest passing score per row, float32: arrays (n,), or (1,) where no language differs."""
-    low, high = np.array([active.bounds], np.float32).T
-    if not active.per_language:
+    if not active.per_language and not active.per_pair:
+        low, high = np.array([active.bounds], np.float32).T
         return low, high
-    for language in reversed(languages):
-        chosen = [active.override(code) for code in language.codes]
-        differs = np.array([other is not None for other in chosen])[language.which]
-        table = np.array([(other or active).bounds for other in chosen], np.float32)[language.which]
-        low, high = np.where(differs, table[:, 0], low), np.where(differs, table[:, 1], high)
+    pairs, which = np.unique(anchor.which.astype(np.int64) * len(positive.codes) + positive.which, return_inverse=True)
+    bounds = [
+        active.at(column, anchor.codes[pair // len(positive.codes)], positive.codes[pair % len(positive.codes)]).bounds
+        for pair in pairs.tolist()
+    ]
+    low, high = np.array(bounds, np.float32).reshape(-1, 2)[which].T
     return low, high
 
 
@@ -127,11 +195,19 @@ def _scores(column: pa.ChunkedArray) -> np.ndarray:
     return column.combine_chunks().fill_null(np.nan).to_numpy(zero_copy_only=False)
 
 
+def _codes(language: str | None) -> tuple[str, ...]:
+    return () if language is None else (canonical(language), base(language))
+
+
 def _changed(active: ActiveRule, setting: Bounds | float) -> ActiveRule:
     if isinstance(setting, Bounds):
-        low = active.min if setting.min is None else setting.min
-        high = active.max if setting.max is None else setting.max
-        return replace(active, enabled=setting.enabled, min=low, max=high)
+        return _bounded(replace(active, enabled=setting.enabled), (setting.min, setting.max))
     if active.rule.direction == "high":
         return replace(active, enabled=True, min=setting)
     return replace(active, enabled=True, max=setting)
+
+
+def _bounded(active: ActiveRule, bound: Bound) -> ActiveRule:
+    """With the bounds that are given; the others stay."""
+    low, high = bound
+    return replace(active, min=active.min if low is None else low, max=active.max if high is None else high)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import re
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from pairmill.spec.base import Bytes, Language, Model
+from pairmill.spec.base import Bytes, Language, Model, check_language
+from pairmill.spec.builders import FORMS, Builder, as_builder
 from pairmill.spec.rules import RULES
 
 SCORE_COLUMNS = tuple(sorted(column for rule in RULES.values() for column in rule.columns))
+MOST_ACTIVE = 64  # rules; a row's failing ones are the bits of one integer
 NOT_YET = "is not in this version of Pairmill: leave it out"
 
 
@@ -31,6 +34,7 @@ class Columns(Model):
     positive_lang: str | None = None
     score: str | None = None
     label: str | None = None
+    url: str | None = None
 
 
 def _as_list(value: Any) -> Any:
@@ -63,19 +67,88 @@ class _Files(_Input):
     )
 
 
-class ParquetInput(_Files):
+class _Records(_Files):
+    """Files of records with named fields: `columns` says which fields are a pair, or a builder makes the pairs."""
+
+    columns: Columns = Columns()
+    builder: Annotated[Builder | None, BeforeValidator(as_builder)] = Field(
+        None, description="Makes pairs from records that are none as they stand: a name, or {name: .., options}."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _form_of_builder(cls, data: Any) -> Any:
+        if isinstance(data, dict) and isinstance(builder := as_builder(data.get("builder")), dict):
+            return {"form": FORMS.get(str(builder.get("name")), "bitext"), **data}
+        return data
+
+
+class ParquetInput(_Records):
     format: Literal["parquet"]
-    columns: Columns = Columns()
 
 
-class JsonlInput(_Files):
+class JsonlInput(_Records):
     format: Literal["jsonl"]
-    columns: Columns = Columns()
 
 
-class CsvInput(_Files):
+class ArrowInput(_Records):
+    """Arrow IPC files and Hugging Face `datasets` folders (`save_to_disk`, or the cache's `*.arrow`)."""
+
+    format: Literal["arrow"]
+
+
+class JsonInput(_Records):
+    """One JSON document per file, with the records in a list inside it."""
+
+    format: Literal["json"]
+    records: str = Field("", description="Dotted path of the list, such as `data`; empty: the document is the list.")
+
+
+class XmlInput(_Records):
+    """Dumps in XML: each `element` is a record, its attributes and child elements are the fields."""
+
+    format: Literal["xml"]
+    element: str = Field("row", description="Name of the element that is a record: `row` (StackExchange), `page`.")
+
+
+class _Pages(_Files):
+    builder: Annotated[Builder, BeforeValidator(as_builder)] = Field(
+        "title-body",
+        validate_default=True,
+        description="What pairs are made of a page; a name, or {name: .., options}.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _form_of_builder(cls, data: Any) -> Any:
+        if isinstance(data, dict):
+            builder = as_builder(data.get("builder", "title-body"))
+            name = builder.get("name") if isinstance(builder, dict) else getattr(builder, "name", None)
+            return {"form": FORMS.get(str(name), "title-body"), **data}
+        return data
+
+
+class HtmlInput(_Pages):
+    """HTML files, one page each."""
+
+    format: Literal["html"]
+
+
+class WarcInput(_Pages):
+    """WARC files (gzip or zstd or plain) as crawlers and Common Crawl write them: HTML responses are the records."""
+
+    format: Literal["warc"]
+
+
+class TmxInput(_Files):
+    """Translation memories (TMX 1.4): a unit's variants in the two languages are a pair."""
+
+    format: Literal["tmx"]
+    langs: Langs = Field(Langs(), description="The two languages to take; needed where units have more than two.")
+
+
+class CsvInput(_Records):
     format: Literal["csv"]
-    columns: Columns = Columns()
     delimiter: str = Field(",", description="One character; a tab (or `\\t`) for TSV.")
     quote: str | None = Field('"', description="One character, or null: quotes are ordinary characters.")
     header: bool | list[str] = Field(True, description="true: the first line names the columns; or their names.")
@@ -137,25 +210,93 @@ class GettextInput(_Input):
         return self
 
 
-Input = Annotated[ParquetInput | JsonlInput | CsvInput | MosesInput | GettextInput, Field(discriminator="format")]
+_AnyInput = (
+    ParquetInput | JsonlInput | CsvInput | ArrowInput | JsonInput | XmlInput | HtmlInput | WarcInput | TmxInput
+    | MosesInput | GettextInput
+)  # fmt: skip
+Input = Annotated[_AnyInput, Field(discriminator="format")]
+FORMATS: tuple[str, ...] = tuple(get_args(model.model_fields["format"].annotation)[0] for model in get_args(_AnyInput))
+
+
+class PersonalData(Model):
+    """What is done with personal data by kind: keep, or mask (replaced by a tag such as `<email>`; counted).
+
+    To reject rows instead, switch on the rules `emails`, `phones`, `ips`, `ibans`: `rules: {emails: 0}`.
+    """
+
+    email: Literal["keep", "mask"] = "keep"
+    iban: Literal["keep", "mask"] = Field("keep", description="IBANs and payment card numbers whose check digits hold.")
+    ip: Literal["keep", "mask"] = Field("keep", description="Globally routed IPv4 and IPv6 addresses.")
+    phone: Literal["keep", "mask"] = Field(
+        "keep", description="International numbers; national ones where the language is that of one country."
+    )
+
+
+def _personal_data(value: Any) -> Any:
+    return dict.fromkeys(PersonalData.model_fields, value) if value in ("keep", "mask") else value
+
+
+class Boilerplate(Model):
+    """Lines that recur on a site's pages (menus, footers) are removed. Needs `url` of the rows."""
+
+    min_pages: int = Field(5, ge=2, description="A line is boilerplate if at least so many pages of its site have it,")
+    min_share: float = Field(0.1, gt=0, le=1, description="and at least this share of the site's pages.")
+
+
+def _switch(value: Any) -> Any:
+    return None if value in ("off", "keep", False) else {} if value in ("on", "remove", True) else value
 
 
 class Clean(Model):
     """Repairs, in the order of the fields. Each is counted."""
 
     entities: Literal["unescape", "keep"] = Field("unescape", description="HTML character references such as &amp;.")
-    mojibake: Literal["fix", "keep"] = Field(
-        "keep", description="Text decoded in the wrong encoding (ftfy, on suspects)."
+    tags: Literal["remove", "unmatched", "keep"] | None = Field(
+        None,
+        description="HTML and XML tags, remnants of tags and scripts left in the text; unmatched: not where both sides "
+        "hold the same. Default: keep with the presets web and none, else unmatched.",
     )
+    mojibake: Literal["fix", "keep"] = Field("fix", description="Text decoded in the wrong encoding.")
     unicode: Literal["NFC", "NFKC", "keep"] = "NFC"
-    control: Literal["remove", "keep"] = Field("remove", description="Control and zero-width characters.")
-    whitespace: Literal["collapse", "keep"] = Field(
-        "collapse", description="Trim; each run of white space to one space."
+    quotes: Literal["keep", "straight"] = Field("keep", description="straight: typographic quotes to \" and '.")
+    dashes: Literal["keep", "hyphen"] = Field("keep", description="hyphen: en and em dashes and minus signs to -.")
+    placeholders: Literal["keep", "remove"] = Field("keep", description="%s, {name}, ${x}, <0> of software messages.")
+    personal_data: Annotated[PersonalData, BeforeValidator(_personal_data)] = Field(
+        PersonalData(), description="E-mail, phone, IP and account numbers: keep or mask, for all or by kind."
     )
+    control: Literal["remove", "keep"] = Field("remove", description="Control and zero-width characters.")
+    whitespace: Literal["collapse", "lines", "keep"] | None = Field(
+        None,
+        description="collapse: trim, each run of white space to one space; lines: the same inside each line, empty "
+        "lines dropped. Default: lines with the preset web, else collapse.",
+    )
+    accelerators: Literal["keep", "remove"] = Field(
+        "keep", description="Menu accelerators that both sides mark (`_File`, `&File`, `文件(_F)`)."
+    )
+    boilerplate: Annotated[Boilerplate | None, BeforeValidator(_switch)] = Field(
+        None, description="Lines repeated across a site: off, on, or {min_pages:, min_share:}."
+    )
+
+
+def _clean_by_preset(data: Any) -> Any:
+    """Fill in what `clean` leaves to the preset."""
+    filters = data.get("filters") if isinstance(data, dict) else None
+    preset = filters.get("preset", "bitext") if isinstance(filters, dict) else getattr(filters, "preset", "bitext")
+    clean = data.get("clean") if isinstance(data, dict) else None
+    given = clean.model_dump() if isinstance(clean, Clean) else clean
+    if not isinstance(data, dict) or not isinstance(given, dict | None):
+        return data
+    defaults = {
+        "tags": "keep" if preset in ("web", "none") else "unmatched",
+        "whitespace": "lines" if preset == "web" else "collapse",
+    }
+    return {**data, "clean": {**defaults, **{key: value for key, value in (given or {}).items() if value is not None}}}
 
 
 class LanguageIdentification(Model):
-    engine: Literal["fasttext", "langdetect"] = "fasttext"
+    engine: Literal["cascade", "fasttext", "eldc", "py3langid", "langdetect"] = Field(
+        "cascade", description="cascade: eldc where it is sure, py3langid and fasttext (lid.176) for the rest."
+    )
     min_confidence: float = Field(0.5, ge=0, le=1, description="Below it, an identified language decides nothing.")
 
 
@@ -186,38 +327,92 @@ def _bounds(value: Any) -> Any:
 Setting = Annotated[Bounds | float, BeforeValidator(_bounds)]
 
 
+_CODE = "([a-z]{2,3}(?:-[A-Z][a-z]{3})?(?:-(?:[A-Z]{2}|[0-9]{3}))?)"
+_PAIR = re.compile(f"{_CODE}-{_CODE}")
+
+
+def split_pair(pair: str) -> tuple[str, str]:
+    """The two codes of `de-en` or `pt-BR-zh-Hant`: languages in lower case, scripts and regions as in BCP-47."""
+    match = _PAIR.fullmatch(pair)
+    if match is None:
+        raise ValueError(f"{pair!r} is not a pair of languages: write two codes, such as de-en, pt-BR-fr or zh-Hant-ja")
+    return check_language(match[1]), check_language(match[2])
+
+
+def _check_pair(pair: str) -> str:
+    split_pair(pair)
+    return pair
+
+
+Pair = Annotated[str, AfterValidator(_check_pair)]
+Settings = dict[str, Setting]
+
+
 class Filters(Model):
-    preset: Literal["bitext", "web", "none"] = "bitext"
-    rules: dict[str, Setting] = Field({}, description="Changes to the preset by rule name.")
-    per_language: dict[Language, dict[str, Setting]] = Field(
+    preset: Literal["bitext", "strict", "lenient", "web", "none"] = Field(
+        "bitext", description="strict and lenient have the rules of bitext with other bounds; web judges documents."
+    )
+    rules: Settings = Field({}, description="Changes to the preset by rule name.")
+    per_language: dict[Language, Settings] = Field(
         {}, description="Changes for sides in a language; for a rule on the pair, the anchor's language comes first."
     )
+    per_pair: dict[Pair, Settings] = Field(
+        {}, description="Changes for pairs of languages, in either direction (`de-en`); they win over per_language."
+    )
+
+    @property
+    def groups(self) -> list[tuple[tuple[str, ...], Settings]]:
+        """All changes, with where they stand."""
+        return [
+            (("rules",), self.rules),
+            *[(("per_language", code), settings) for code, settings in self.per_language.items()],
+            *[(("per_pair", pair), settings) for pair, settings in self.per_pair.items()],
+        ]
+
+    @property
+    def switched_off(self) -> set[str]:
+        """Rules of the preset that the spec switches off."""
+        return {name for name, setting in self.rules.items() if isinstance(setting, Bounds) and not setting.enabled}
+
+    @property
+    def named(self) -> set[str]:
+        """Rules that the spec switches on or changes by name."""
+        return {
+            name
+            for _, settings in self.groups
+            for name, setting in settings.items()
+            if not isinstance(setting, Bounds) or setting.enabled
+        }
 
     @model_validator(mode="before")
     @classmethod
     def _known_rules(cls, data: Any) -> Any:
         if isinstance(data, dict):
             groups: list[tuple[tuple[str, ...], Any]] = [(("rules",), data.get("rules"))]
-            per_language = data.get("per_language")
-            if isinstance(per_language, dict):
-                groups += [(("per_language", code), rules) for code, rules in per_language.items()]
+            for kind in ("per_language", "per_pair"):
+                if isinstance(data.get(kind), dict):
+                    groups += [((kind, code), rules) for code, rules in data[kind].items()]
             for where, rules in groups:
-                if isinstance(rules, dict):
-                    for name in rules:
-                        if name not in RULES:
-                            raise PydanticCustomError(
-                                "unknown_rule",
-                                "unknown rule {name}",
-                                {"name": name, "path": (*where, name), "allowed": list(RULES)},
-                            )
+                for name in rules if isinstance(rules, dict) else ():
+                    if name not in RULES:
+                        raise PydanticCustomError(
+                            "unknown_rule",
+                            "unknown rule {name}",
+                            {"name": name, "path": (*where, name), "allowed": list(RULES)},
+                        )
         return data
 
     @model_validator(mode="after")
-    def _single_numbers(self) -> Filters:
-        for rules in (self.rules, *self.per_language.values()):
-            for name, setting in rules.items():
+    def _possible(self) -> Filters:
+        for where, settings in self.groups:
+            for name, setting in settings.items():
                 if not isinstance(setting, Bounds) and RULES[name].direction == "between":
-                    raise ValueError(f"rules.{name} has two bounds: write {{min: .., max: ..}} instead of {setting}")
+                    raise ValueError(
+                        f"{'.'.join(where)}.{name} has two bounds: write {{min: .., max: ..}} instead of {setting}"
+                    )
+        active = {name for name, rule in RULES.items() if self.preset in rule.presets} - self.switched_off | self.named
+        if len(active) > MOST_ACTIVE:
+            raise ValueError(f"{len(active)} rules are on, at most {MOST_ACTIVE} can be: switch some off")
         return self
 
 
@@ -322,10 +517,17 @@ class CurateSpec(Model):
     report: Report = Report()
     expect: Expect = Expect()
     resources: Resources = Resources()
+    exclude: Annotated[list[Name], BeforeValidator(_as_list)] = Field(
+        [], description="Files of opt-outs, one domain, URL or text per line: rows that match are rejected."
+    )
     decontaminate: Any = None
-    exclude: Any = None
 
-    @field_validator("decontaminate", "exclude")
+    @model_validator(mode="before")
+    @classmethod
+    def _by_preset(cls, data: Any) -> Any:
+        return _clean_by_preset(data)
+
+    @field_validator("decontaminate")
     @classmethod
     def _not_yet(cls, value: Any) -> Any:
         if value:

@@ -16,7 +16,8 @@ from pydantic.fields import FieldInfo
 
 from pairmill.errors import SpecError
 from pairmill.spec.base import Model
-from pairmill.spec.curate import CurateSpec
+from pairmill.spec.builders import FORMS
+from pairmill.spec.curate import FORMATS, CurateSpec
 from pairmill.spec.text import Document, Path, dotted, override, parse, resolve_environment
 
 KINDS: dict[str, type[Model]] = {"curate": CurateSpec}
@@ -132,12 +133,12 @@ def _message(item: Any, path: Path, document: Document, model: type[Model]) -> s
     if kind == "missing":
         return f"is missing.{hint} Add it."
     if kind == "union_tag_not_found":
-        return "`format` is missing. Allowed: parquet, jsonl, csv, moses, gettext."
+        key = context["discriminator"].strip("'")
+        return f"`{key}` is missing. Allowed: {', '.join(FORMATS if key == 'format' else FORMS)}."
     if kind == "union_tag_invalid":
         allowed = [tag.strip(" '") for tag in context["expected_tags"].split(",")]
-        return (
-            f"format {context['tag']!r} is unknown.{_nearest(context['tag'], allowed)} Allowed: {', '.join(allowed)}."
-        )
+        key, tag = context["discriminator"].strip("'"), context["tag"]
+        return f"{key} {tag!r} is unknown.{_nearest(tag, allowed)} Allowed: {', '.join(allowed)}."
     if kind == "literal_error":
         expected = context["expected"]
         return f"found {found!r}.{_nearest(str(found), _choices(expected))} Allowed: {expected}.{hint}"
@@ -195,10 +196,11 @@ def _submodel(annotation: Any, data: Any) -> type[BaseModel] | None:
         return annotation
     if get_origin(annotation) in (Union, types.UnionType, Annotated, list, dict, tuple):
         models = [m for m in (_submodel(a, data) for a in get_args(annotation)) if m is not None]
-        tag = data.get("format") if isinstance(data, dict) else None
-        for candidate in models:
-            field = candidate.model_fields.get("format")
-            if field is not None and get_origin(field.annotation) is Literal and tag in get_args(field.annotation):
-                return candidate
+        for key in ("format", "name"):
+            tag = data.get(key) if isinstance(data, dict) else None
+            for candidate in models:
+                field = candidate.model_fields.get(key)
+                if field is not None and get_origin(field.annotation) is Literal and tag in get_args(field.annotation):
+                    return candidate
         return models[0] if models else None
     return None

@@ -1,51 +1,62 @@
 """The table of filter rules: what each scores, where clean values lie, and where the rule comes from.
 
 It stands apart from the code that computes the scores (`curate/heuristics/<name>.py`), so that a spec is checked
-without importing NumPy. A new rule is one file there and one line here. The rule's name is its key in the spec, its
-reason in the ledger and its score column (`<name>`, or `<name>_anchor` and `<name>_positive` for a rule on each side).
+without importing NumPy. A new rule is one file there and one line here (documents: `document_rules.py`). The rule's
+name is its key in the spec, its reason in the ledger and its score column (`<name>`, or `<name>_anchor` and
+`<name>_positive` for a rule on the sides).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from pairmill.spec import document_rules
+from pairmill.spec.rule import Bound, Rule
 
 
-@dataclass(frozen=True)
-class Rule:
-    """A filter rule. A row passes when `min <= value <= max`; a bound that is None does not apply."""
-
-    name: str
-    per: Literal["side", "pair"]
-    min: float | None
-    max: float | None
-    presets: tuple[str, ...]
-    describe: str
-    source: str
-
-    @property
-    def direction(self) -> Literal["low", "high", "between"]:
-        """Where clean values lie."""
-        if self.min is not None and self.max is not None:
-            return "between"
-        return "high" if self.min is not None else "low"
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return (self.name,) if self.per == "pair" else (f"{self.name}_anchor", f"{self.name}_positive")
+def _at_most(bitext: float, strict: float, lenient: float, web: float | None = None) -> dict[str, Bound]:
+    presets: dict[str, Bound] = {"bitext": (None, bitext), "strict": (None, strict), "lenient": (None, lenient)}
+    return presets if web is None else {**presets, "web": (None, web)}
 
 
-_BOTH = ("bitext", "web")
+def _at_least(bitext: float, strict: float, lenient: float, web: float | None = None) -> dict[str, Bound]:
+    presets: dict[str, Bound] = {"bitext": (bitext, None), "strict": (strict, None), "lenient": (lenient, None)}
+    return presets if web is None else {**presets, "web": (web, None)}
+
+
 _TABLE = [
-    Rule("empty", "side", 1, None, _BOTH, "characters that are not white space", "OPUS-MT, CCAligned practice"),
-    Rule("min_chars", "side", 2, None, _BOTH, "characters of the side, white space left out", "bicleaner-hardrules"),
-    Rule("max_chars", "side", None, 100_000, _BOTH, "characters of the side", "OpusFilter LengthFilter"),
+    Rule(
+        "empty",
+        "side",
+        1,
+        None,
+        _at_least(1, 1, 1, 1),
+        "characters that are not white space",
+        "OPUS-MT, CCAligned practice",
+    ),
+    Rule(
+        "min_chars",
+        "side",
+        2,
+        None,
+        _at_least(2, 3, 1, 2),
+        "characters of the side, white space left out",
+        "bicleaner-hardrules",
+        per_language=dict.fromkeys(("zh", "yue", "ja", "ko"), (1, None)),
+    ),
+    Rule(
+        "max_chars",
+        "side",
+        None,
+        100_000,
+        _at_most(100_000, 2_000, 100_000, 100_000),
+        "characters of the side",
+        "OpusFilter LengthFilter",
+    ),
     Rule(
         "identical",
         "pair",
         None,
         0,
-        _BOTH,
+        _at_most(0, 0, 0, 0),
         "1 where both sides are the same but for case, punctuation and space",
         "bicleaner-hardrules no_identical",
     ),
@@ -54,7 +65,7 @@ _TABLE = [
         "pair",
         None,
         3.0,
-        ("bitext",),
+        _at_most(3, 2, 5),
         "longer over shorter side in script-weighted characters, both plus 10",
         "OpusFilter LengthRatioFilter",
     ),
@@ -63,7 +74,7 @@ _TABLE = [
         "side",
         None,
         0.5,
-        _BOTH,
+        _at_most(0.5, 0.3, 0.8, 0.5),
         "share of characters inside URLs and e-mail addresses",
         "bicleaner-hardrules no_only_urls",
     ),
@@ -72,7 +83,7 @@ _TABLE = [
         "side",
         0.3,
         None,
-        _BOTH,
+        _at_least(0.3, 0.5, 0.2, 0.3),
         "share of letters and marks among characters that are not white space",
         "OpusFilter AlphabetRatioFilter",
     ),
@@ -81,7 +92,7 @@ _TABLE = [
         "side",
         0.3,
         None,
-        ("bitext",),
+        _at_least(0.3, 0.6, 0.1, 0.5),
         "share of letters in a script its language is written in",
         "OpusFilter CharacterScoreFilter",
     ),
@@ -90,7 +101,7 @@ _TABLE = [
         "pair",
         0.5,
         None,
-        ("bitext",),
+        _at_least(0.5, 1, 0.2),
         "share of the two sides' numerals that agree",
         "OpusFilter NonZeroNumeralsFilter",
     ),
@@ -99,7 +110,7 @@ _TABLE = [
         "pair",
         0.5,
         None,
-        ("bitext",),
+        _at_least(0.5, 1, 0.3),
         "share of the two sides' placeholders (%s, {name}, ${x}) that agree",
         "gettext msgfmt --check-format",
     ),
@@ -108,19 +119,259 @@ _TABLE = [
         "side",
         None,
         0.5,
-        _BOTH,
+        _at_most(0.5, 0.3, 0.7, 0.5),
         "share of characters that only repeat what stands just before them",
         "OpusFilter RepetitionFilter; Gopher (2112.11446), A1",
     ),
-    Rule("html", "side", None, 0.2, _BOTH, "share of characters inside HTML or XML tags", "OpusFilter HtmlTagFilter"),
+    Rule(
+        "html",
+        "side",
+        None,
+        0.4,
+        _at_most(0.4, 0.1, 0.6, 0.2),
+        "share of characters inside HTML or XML tags",
+        "OpusFilter HtmlTagFilter",
+    ),
+    Rule(
+        "length_difference",
+        "pair",
+        None,
+        2.4,
+        _at_most(2.4, 1.8, 3.2),
+        "difference of the weighted lengths in standard deviations, which grow with length",
+        "Gale and Church (1993), section 3",
+    ),
+    Rule(
+        "max_words",
+        "side",
+        None,
+        1_000,
+        _at_most(1_000, 200, 10_000),
+        "words of the side",
+        "OpusFilter LengthFilter; bicleaner-hardrules no_too_long",
+    ),
+    Rule(
+        "word_length",
+        "side",
+        None,
+        20,
+        _at_most(20, 15, 30),
+        "letters per word, in scripts that put spaces between words",
+        "OpusFilter AverageWordLengthFilter",
+    ),
+    Rule(
+        "longest_word",
+        "side",
+        None,
+        60,
+        _at_most(60, 40, 100),
+        "letters of the longest word, in scripts that put spaces between words",
+        "OpusFilter LongWordFilter",
+    ),
+    Rule(
+        "glued_words",
+        "side",
+        None,
+        0.4,
+        _at_most(0.4, 0.2, 0.7),
+        "words that are glued together, over words plus 2",
+        "bicleaner-hardrules no_glued_words",
+        per_language=dict.fromkeys(("zu", "xh", "ss", "nr", "nd"), (None, 1)),
+    ),
+    Rule(
+        "spaced_letters",
+        "side",
+        None,
+        0.5,
+        _at_most(0.5, 0.3, 0.8),
+        "share of words that are single letters in a row",
+        "bicleaner-hardrules no_space_noise",
+    ),
+    Rule(
+        "shared_words",
+        "pair",
+        None,
+        0.6,
+        _at_most(0.6, 0.45, 0.75),
+        "share of letters in words that the other side has too",
+        "CCAligned (1911.06154): untranslated copies",
+    ),
+    Rule(
+        "shared_phrases",
+        "pair",
+        None,
+        0.2,
+        _at_most(0.2, 0.15, 0.4),
+        "share of letters in phrases of three words that the other side has too",
+        "CCAligned (1911.06154): untranslated copies",
+    ),
+    Rule(
+        "punctuation",
+        "side",
+        None,
+        0.5,
+        _at_most(0.5, 0.3, 0.6),
+        "share of punctuation among characters that are not white space",
+        "bicleaner-hardrules no_only_symbols",
+    ),
+    Rule(
+        "digits",
+        "side",
+        None,
+        0.5,
+        _at_most(0.5, 0.3, 0.7),
+        "share of digits among characters that are not white space",
+        "bicleaner-hardrules no_only_numbers",
+    ),
+    Rule(
+        "symbols",
+        "side",
+        None,
+        0.25,
+        _at_most(0.25, 0.15, 0.4),
+        "share of symbols among characters that are not white space",
+        "bicleaner-hardrules no_only_symbols",
+    ),
+    Rule(
+        "capitals",
+        "pair",
+        None,
+        0.8,
+        {"strict": (None, 0.8)},
+        "difference of the sides' shares of capitals",
+        "bicleaner-hardrules practice",
+    ),
+    Rule(
+        "terminal_punctuation",
+        "pair",
+        None,
+        0.5,
+        {"strict": (None, 0.5)},
+        "1: only one side ends as a question; 0.5: only one ends in a mark",
+        "OpusFilter TerminalPunctuationFilter",
+    ),
+    Rule(
+        "sentences",
+        "pair",
+        None,
+        3,
+        _at_most(3, 2, 5),
+        "more over fewer sentences of the two sides, both plus 2",
+        "Gale and Church (1993); Bicleaner features",
+    ),
+    Rule(
+        "cut_off",
+        "pair",
+        None,
+        0,
+        _at_most(0, 0, 1),
+        "1 where exactly one side ends in an ellipsis that shows a cut",
+        "web practice",
+    ),
+    Rule(
+        "brackets",
+        "pair",
+        None,
+        0.7,
+        {"strict": (None, 0.7)},
+        "difference of the sides' brackets over the larger number plus 2",
+        "Bicleaner features",
+    ),
+    Rule(
+        "addresses",
+        "pair",
+        0.3,
+        None,
+        _at_least(0.3, 0.6, 0.1),
+        "share of the two sides' URLs and e-mail addresses that agree",
+        "bicleaner-hardrules no_urls",
+    ),
+    Rule(
+        "separators",
+        "side",
+        None,
+        0.25,
+        _at_most(0.25, 0.1, 0.4),
+        "separators of lists and menus beyond the first, over words plus 1",
+        "bicleaner-hardrules no_breadcrumbs",
+    ),
+    Rule(
+        "markup",
+        "side",
+        None,
+        0,
+        _at_most(0, 0, 2),
+        "pieces of markup that are no whole tag",
+        "OpusFilter HtmlTagFilter",
+    ),
+    Rule(
+        "code",
+        "side",
+        None,
+        0.15,
+        _at_most(0.15, 0.05, 0.4),
+        "share of characters inside statements of programs and style sheets",
+        "C4 (1910.10683), section 2.2",
+    ),
+    Rule(
+        "escapes",
+        "side",
+        None,
+        0.1,
+        _at_most(0.1, 0.02, 0.2),
+        "share of characters inside escape sequences",
+        "bicleaner-hardrules no_escaped_unicode",
+    ),
+    Rule(
+        "mojibake",
+        "side",
+        None,
+        0,
+        _at_most(0, 0, 2),
+        "places that look like text decoded in the wrong encoding",
+        "ftfy, as a score",
+    ),
+    Rule(
+        "lost_letters",
+        "side",
+        None,
+        0,
+        _at_most(0, 0, 2),
+        "replacement characters, and question marks inside words",
+        "Bitextor, OpusCleaner practice",
+    ),
+    Rule(
+        "private_use",
+        "side",
+        None,
+        0,
+        _at_most(0, 0, 2),
+        "characters that Unicode leaves unassigned or private",
+        "Bitextor, OpusCleaner practice",
+    ),
+    Rule(
+        "mixed_alphabets",
+        "side",
+        None,
+        0.3,
+        _at_most(0.3, 0.1, 0.6),
+        "share of words with letters of several alphabets",
+        "Unicode UTS 39",
+    ),
+    Rule("emails", "side", None, 0, {}, "e-mail addresses", "FineWeb (2406.17557), PII"),
+    Rule("phones", "side", None, 0, {}, "valid phone numbers", "Google libphonenumber"),
+    Rule("ips", "side", None, 0, {}, "globally routed IP addresses", "FineWeb (2406.17557), PII"),
+    Rule("ibans", "side", None, 0, {}, "account and card numbers whose check digits hold", "ISO 13616; ISO/IEC 7812-1"),
     Rule(
         "language",
         "side",
         None,
         0.5,
-        _BOTH,
+        _at_most(0.5, 0.5, 0.5, 0.5),
         "confidence that the side is in another language than declared; its max is language.min_confidence",
         "bicleaner-hardrules no_wrong_language",
     ),
 ]
-RULES: dict[str, Rule] = {rule.name: rule for rule in _TABLE}
+RULES: dict[str, Rule] = {rule.name: rule for rule in (*_TABLE, *document_rules.TABLE)}
+
+__all__ = ["RULES", "Rule"]

@@ -25,8 +25,13 @@ def between(rule: str, anchor: str, positive: str) -> float:
 
 
 def test_every_rule_of_the_table_is_computed_in_its_order() -> None:
-    wanted = [column for name, rule in RULES.items() if name != "language" for column in rule.columns]
-    assert list(score_all(side("a"), side("b"))) == wanted
+    wanted = [column for name, rule in RULES.items() if name in MODULES for column in rule.columns]
+    assert list(score_all(side("a"), side("b"), RULES)) == wanted
+    assert RULES.keys() - MODULES.keys() == {"language"}, "which is computed with the languages"
+
+
+def test_only_the_named_rules_are_computed() -> None:
+    assert list(score_all(side("a"), side("b"), ["html", "numbers"])) == ["html_anchor", "html_positive", "numbers"]
 
 
 @pytest.mark.parametrize("rule", ["empty", "min_chars"])
@@ -136,7 +141,7 @@ def test_numerals_agree_however_they_are_written(anchor: str, positive: str) -> 
 
 @pytest.mark.parametrize(
     ("anchor", "positive", "share"),
-    [("1984", "1985", 0), ("20 30", "20 31", 0.5), ("in 1984", "damals", 0), ("13 13", "13", 2 / 3)],
+    [("1984", "1985", 1 / 3), ("20 30", "20 31", 3 / 5), ("in 1984", "damals", 1 / 2), ("13 13", "13", 3 / 4)],
 )
 def test_numerals_that_differ_are_counted(anchor: str, positive: str, share: float) -> None:
     assert between("numbers", anchor, positive) == pytest.approx(share)
@@ -200,3 +205,220 @@ def test_repetition_stops_at_the_borders_of_rows() -> None:
 )
 def test_html_is_the_share_inside_tags(text: str, share: float) -> None:
     assert of("html", text) == pytest.approx(share)
+
+
+@pytest.mark.parametrize("number", ["(64:17) ", "119.105 ", "13:14-15 ", "(Mk.16,18) "])
+def test_numbers_of_chapter_and_verse_count_as_one_numeral(number: str) -> None:
+    assert between("numbers", f"{number}Let the peoples praise you.", "Die Völker sollen dir danken.") >= 0.5
+
+
+def test_a_product_name_does_not_outvote_the_language() -> None:
+    assert of("script", "LibreOffice Impress에서 단축키 사용", "ko") > 0.4
+    assert of("script", "选择「格式 - 排列」(LibreOffice Writer、LibreOffice Calc)", "zh") > 0.3
+    assert of("script", "Choose the file type in LibreOffice 列", "zh") < 0.3
+
+
+@pytest.mark.parametrize(
+    ("anchor", "positive"),
+    [
+        ("Я не дуже зрозумів твої слова, друже.", "I"),
+        ("She took part in the assembly.", "Ella participó en la asamblea. " + "No creo que puedas explicarlo. " * 4),
+        ("敬畏耶和华是智慧的开端；凡遵行他命令的是聪明人。", "The fear of"),
+    ],
+)
+def test_lengths_that_differ_more_than_translations_do_are_found(anchor: str, positive: str) -> None:
+    assert between("length_difference", anchor, positive) > 2.4
+
+
+@pytest.mark.parametrize(
+    ("anchor", "positive"),
+    [
+        ("No", "Nein, danke"),
+        ("Delete", "Supprimer l'élément"),
+        ("人人生而自由", "All human beings are born free"),
+        ("", ""),
+    ],
+)
+def test_lengths_of_short_translations_may_differ(anchor: str, positive: str) -> None:
+    assert between("length_difference", anchor, positive) < 2.2
+
+
+HALF = "Haala kana booda Click Apply to save the changes you made without closing the dialog"
+
+
+def test_text_left_untranslated_is_found_by_its_words_and_phrases() -> None:
+    english = "Click Apply to save the changes you made without closing the dialog"
+    assert between("shared_words", HALF, english) > 0.6
+    assert between("shared_phrases", HALF, english) > 0.6
+    assert between("shared_words", "Kopiere die Dateien in den Ordner.", "Copy the files into the folder.") == 0
+
+
+@pytest.mark.parametrize(
+    ("anchor", "positive"),
+    [
+        ("Tom und Mary fuhren nach Boston", "Tom and Mary went to Boston"),
+        ("選擇 LibreOffice Writer、LibreOffice Calc", "Choose LibreOffice Writer, LibreOffice Calc"),
+        ("il servizio com.sun.star.sheet.addin.Analysis", "the service com.sun.star.sheet.addin.Analysis"),
+        ("a div_2 b a<csub n b", "so: a div_2 b a<csub n b"),
+        ("keine, submit, reset, refresh", "none, submit, reset, refresh"),
+    ],
+)
+def test_names_and_identifiers_are_no_phrases(anchor: str, positive: str) -> None:
+    assert between("shared_phrases", anchor, positive) == 0
+
+
+@pytest.mark.parametrize(
+    ("anchor", "positive"),
+    [
+        ("%(full_result_count)s total", "всего %(full_result_count)s"),
+        ("Diuxi-Tilantongo Mixtec", "Mixtec Diuxi-Tilantongo"),
+        ('<a href="#upload">why not</a>', '<a href="#upload">eins</a>'),
+        ("Siehe com.sun.star.sheet.addin.Analysis", "See com.sun.star.sheet.addin.Analysis"),
+    ],
+)
+def test_placeholders_tags_names_and_identifiers_are_no_shared_words(anchor: str, positive: str) -> None:
+    assert between("shared_words", anchor, positive) == 0
+
+
+def test_shared_words_are_looked_for_in_the_same_row_only() -> None:
+    anchor = Side(pa.array(["one two three four", "", "fünf"], pa.large_string()), pa.nulls(3, pa.string()))
+    positive = Side(pa.array(["", "one two three four", "fünf"], pa.large_string()), pa.nulls(3, pa.string()))
+    assert MODULES["shared_words"].score(anchor, positive).tolist() == pytest.approx([0, 0, 4 / 16])
+    assert MODULES["shared_phrases"].score(anchor, positive).tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("rule", "text", "value"),
+    [
+        ("max_words", "a bc  d", 3),
+        ("word_length", "antidisestablishmentarianism", 28 / 3),
+        ("word_length", "ab cd efgh ij", 2.5),
+        ("word_length", "漢字かな交じり文", 0),
+        ("longest_word", "one three, 漢字漢字漢字漢字", 5),
+        ("glued_words", "Read moreShare this.Next page", 2 / (26 / 5 + 2)),
+        ("glued_words", "Côte-d’Azur and well-Known", 0),
+        ("spaced_letters", "s p a c e d out", 6 / 7),
+        ("spaced_letters", "I am a man", 0),
+        ("mixed_alphabets", "Моsсоw rules", 1 / 2),
+        ("mixed_alphabets", "USB-кабель", 0),
+        ("punctuation", "ab...", 3 / 10),
+        ("digits", "12 ab 34", 4 / 11),
+        ("symbols", "€ ab +", 2 / 9),
+        ("private_use", "a\ue000b\ue001", 2),
+        ("lost_letters", "A kapit\ufffdny t?zeljenek", 2),
+        ("lost_letters", "What? Why?! see page.php?id=1 or a/b?c", 0),
+        ("separators", "Home | News | About", 1 / 6),
+        ("separators", "Home > Shop > Shoes > Boots", 2 / 8),
+        ("separators", "either | or", 0),
+    ],
+)
+def test_sides_are_measured(rule: str, text: str, value: float) -> None:
+    assert of(rule, text) == pytest.approx(value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'class="nav-link" target="_blank"> text',
+        "pan> He told us",
+        "/p> He told us",
+        "three years later. <a hre",
+        "one&nbsp;two",
+        "one &nbsp two",
+        "one &#160; two",
+        "[b]bold[/b]",
+        "see [[Berlin]]",
+    ],
+)
+def test_pieces_of_markup_are_counted(text: str) -> None:
+    assert of("markup", text) >= 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["<b>whole</b> tag", "Tools > Options", "a < b and c > d", "AT&T", 'B2:B6;">20"', "[1] see below", 'x.value="1"'],
+)
+def test_whole_tags_and_signs_are_no_pieces_of_markup(text: str) -> None:
+    assert of("markup", text) == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "var _gaq = _gaq || []; _gaq.push(['_trackPageview']);",
+        "window.dataLayer = window.dataLayer || []; function gtag(){dataLayer.push(arguments);}",
+        ".nav {color: red; margin: 0}",
+    ],
+)
+def test_statements_of_programs_are_code(text: str) -> None:
+    assert of("code", text) > 0.5
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Let him go; he is free.",
+        "Cumulative = 0 or False to calculate the function; 1 for the rest",
+        "This works; that not.",
+    ],
+)
+def test_prose_with_semicolons_is_no_code(text: str) -> None:
+    assert of("code", text) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "share"), [("caf\\u00e9", 6 / 9), ("%C3%A9t%C3%A9", 12 / 13), ("100% of 50%", 0), ("C:\\news", 0)]
+)
+def test_escape_sequences_are_counted(text: str, share: float) -> None:
+    assert of("escapes", text) == pytest.approx(share)
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1252"])
+@pytest.mark.parametrize("text", ["schön", "naïveté", "Привет, мир", "γλώσσα"])
+def test_text_decoded_in_the_wrong_encoding_looks_like_mojibake(text: str, encoding: str) -> None:
+    assert of("mojibake", text.encode().decode(encoding, "ignore")) >= 1
+    assert of("mojibake", text) == 0
+
+
+def test_cyrillic_utf8_read_as_cp1251_looks_like_mojibake() -> None:
+    assert of("mojibake", "Привет, мир".encode().decode("cp1251", "ignore")) >= 1
+
+
+def test_cyrillic_bytes_read_as_latin_look_like_mojibake() -> None:
+    assert of("mojibake", "Привет мир".encode("cp1251").decode("latin-1")) >= 1
+
+
+@pytest.mark.parametrize("text", ["«LIBERTÉ»", "CAFÉ”", "Það er óðal", "СССР»", "Січень", "À la carte…", "Ê a ideia"])
+def test_capitals_before_quotes_are_no_mojibake(text: str) -> None:
+    assert of("mojibake", text) == 0
+
+
+@pytest.mark.parametrize(
+    ("rule", "anchor", "positive", "value"),
+    [
+        ("terminal_punctuation", "Who are you?", "あなたは誰ですか？", 0),
+        ("terminal_punctuation", "Who are you?", "Ich bin's.", 1),
+        ("terminal_punctuation", "He said “no.”", "Er sagte nein", 0.5),
+        ("sentences", "One. Two! Three? Four.", "Eins.", 6 / 3),
+        ("sentences", "One. Two.", "一。二。", 1),
+        ("sentences", "v1.2 of x.y", "1.000 Euro", 1),
+        ("sentences", "One. Two. Three.", "หนึ่ง สอง สาม", 1),
+        ("sentences", "One. Two. Three.", "et unus et duo et tres", 1),
+        ("cut_off", "Read on about ...", "Lesen Sie weiter über das Leben des Dichters.", 1),
+        ("cut_off", "Read on about the life of the poet [...]", "Lesen Sie weiter über das Leben des Dichters.", 1),
+        ("cut_off", "“Read on about the life of the poet.”…", "„Lesen Sie weiter über das Leben des Dichters.“", 1),
+        ("cut_off", "Choose File - Save Remote...", "Wählen Sie Datei - Auf Server speichern", 0),
+        ("cut_off", "Read on about the life of the poet…", "Lesen Sie weiter über das Leben ...", 0),
+        ("cut_off", "Open ...", "Öffnen", 0),
+        ("brackets", "a (b) [c] {d}", "a", 6 / 8),
+        ("brackets", "(1)", "（1）", 0),
+        ("addresses", "see https://www.example.org/a/.", "voir http://example.org/a", 1),
+        ("addresses", "mail a@b.org or c@d.org", "écrire à a@b.org", 2 / 3),
+        ("addresses", "see www.example.org", "voir ici", 0),
+        ("addresses", "none", "aucune", 1),
+        ("capitals", "ALL IN CAPITALS", "Nicht in großen Buchstaben", 1 - 2 / 23),
+        ("capitals", "=SUM(A1;B2)", "a sum of two", 0),
+    ],
+)
+def test_pairs_are_compared(rule: str, anchor: str, positive: str, value: float) -> None:
+    assert between(rule, anchor, positive) == pytest.approx(value)

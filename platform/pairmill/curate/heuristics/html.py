@@ -13,11 +13,11 @@ import numpy as np
 from pairmill.curate.heuristics.side import Side, share
 
 VERSION = 1
-_TAG = re.compile(r"<(?:/?[A-Za-z]|!)[^<>]*>")
+TAG = re.compile(r"<(?:/?[A-Za-z]|!)[^<>]*>")
 
 
 def score(side: Side) -> np.ndarray:
     inside = np.zeros(len(side), np.int64)
     rows, texts = side.strings(side.holding("<"))
-    inside[rows] = [sum(match.end() - match.start() for match in _TAG.finditer(text)) for text in texts]
+    inside[rows] = [sum(match.end() - match.start() for match in TAG.finditer(text)) for text in texts]
     return share(inside, side.lengths, empty=0)

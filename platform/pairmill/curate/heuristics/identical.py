@@ -6,13 +6,12 @@ is compared whole. Source: bicleaner-hardrules no_identical; CCAligned drops suc
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 import pyarrow.compute as pc
 
 from pairmill.curate import codepoints
 from pairmill.curate.heuristics.side import Side
+from pairmill.curate.heuristics.words import folding
 
 VERSION = 1
 
@@ -23,7 +22,7 @@ def score(anchor: Side, positive: Side) -> np.ndarray:
     same = np.array(pc.equal(anchor.texts, positive.texts))
     candidates = (count_a == count_p) & (count_a > 0) & ~same
     if candidates.any():
-        fold = _fold()
+        fold = folding()
         chars_a = fold[anchor.flat[keep_a & np.repeat(candidates, anchor.lengths)]]
         chars_p = fold[positive.flat[keep_p & np.repeat(candidates, positive.lengths)]]
         counts = count_a[candidates]
@@ -34,14 +33,3 @@ def score(anchor: Side, positive: Side) -> np.ndarray:
 
 def _kept(side: Side) -> np.ndarray:
     return (side.classes >= codepoints.LETTER) & (side.classes <= codepoints.OTHER_NUMBER)
-
-
-@cache
-def _fold() -> np.ndarray:
-    """The uint32 table (0x110000,) from code point to its case folding, where that is one code point."""
-    table = np.arange(codepoints.LIMIT, dtype=np.uint32)
-    for point in np.flatnonzero(codepoints.classes() == codepoints.LETTER).tolist():
-        folded = chr(point).casefold()
-        if len(folded) == 1:
-            table[point] = ord(folded)
-    return table

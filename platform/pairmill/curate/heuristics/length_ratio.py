@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from pairmill.curate.heuristics.scripts import weights
 from pairmill.curate.heuristics.side import Side
 
 VERSION = 1
@@ -17,10 +16,5 @@ SMOOTHING = 10
 
 
 def score(anchor: Side, positive: Side) -> np.ndarray:
-    a, p = weight(anchor) + SMOOTHING, weight(positive) + SMOOTHING
+    a, p = anchor.weight + SMOOTHING, positive.weight + SMOOTHING
     return (np.maximum(a, p) / np.minimum(a, p)).astype(np.float32)
-
-
-def weight(side: Side) -> np.ndarray:
-    """The side's length in English characters: float64 (n,)."""
-    return side.sums(np.where(side.spaces | side.marks, np.float32(0), weights()[side.scripts]))

@@ -1,14 +1,17 @@
-"""2 x numerals in common / (2 x in common + numerals of one side only), as multisets; 1 where there are none.
+"""(2 x numerals in common + 1) / (2 x in common + numerals of one side only + 1), as multisets.
 
 A numeral is a run of decimal digits of any script, by value (`٣` = `3`, `05` = `5`). Groups of exactly three digits
 behind one separator (`1,000`, `1.000`, `1 000`, `1'000`) continue it; any other sign ends it, so that `1.5` and `1,5`,
 `3:16` and `3,16` agree. Numerals up to 12, which languages spell out at will, count where both sides have them and are
-not held against a pair otherwise.
+not held against a pair otherwise. So one larger numeral that stands alone (spelled out on the other side, or the number
+of a verse or footnote) gives 0.5, two that contradict each other give 0.33. In front of a row's first letter only the
+first numeral counts, because there stand the numbers of chapter and verse, items and lines: `(64:7)`, `1.2.3`. Notes
+and references that a punctuation mark ties to a word (`war,363)`, `Mk.16`) do not count.
 
 1. Find the runs; join the groups; a numeral's key is the sum of digit x B^(distance from its end) mod 2^64, with B odd.
 2. Sort the keys of both sides by row; equal neighbours of both sides are numerals in common.
 
-Source: OpusFilter NonZeroNumeralsFilter.
+Source: OpusFilter NonZeroNumeralsFilter; the 1 that is added is ours.
 """
 
 from __future__ import annotations
@@ -19,11 +22,13 @@ from functools import cache
 import numpy as np
 
 from pairmill.curate import codepoints
+from pairmill.curate.heuristics import kernels
 from pairmill.curate.heuristics.side import Side
 
-VERSION = 1
+VERSION = 2
 SPELLED_OUT = 12
 _BASE = np.uint64(0x9E3779B97F4A7C15)
+_TIES = np.array([ord(c) for c in ',.;:!?)"”’»'], np.uint32)
 _SEPARATORS = np.array([ord(c) for c in ",.'’ \u00a0\u2009\u202f\u066c\u066b\uff0c"], np.uint32)
 
 
@@ -42,8 +47,7 @@ def score(anchor: Side, positive: Side) -> np.ndarray:
     common = np.minimum(of_anchor, total - of_anchor)
     alone = np.where(np.isin(keys[starts], _small_keys()), 0, total - 2 * common)
     common, alone = (np.bincount(rows[starts], part, len(anchor)) for part in (common, alone))
-    whole = 2 * common + alone
-    return np.where(whole > 0, 2 * common / np.maximum(whole, 1), 1).astype(np.float32)
+    return ((2 * common + 1) / (2 * common + alone + 1)).astype(np.float32)
 
 
 def numerals(side: Side) -> tuple[np.ndarray, np.ndarray]:
@@ -59,7 +63,18 @@ def numerals(side: Side) -> tuple[np.ndarray, np.ndarray]:
     distance = np.repeat(end, end - first) - 1 - np.arange(len(at))
     digits = _digit_values()[side.flat[at]].astype(np.uint64)
     keys = np.add.reduceat(digits * _powers(int(distance.max()) + 1)[distance], first, dtype=np.uint64)
-    return row[first], keys
+    row, place = row[first], at[first]
+    enumerates = np.r_[False, row[1:] == row[:-1]] & (place < (side.offsets[:-1] + side.counts[:, kernels.FIRST])[row])
+    counted = ~enumerates & ~_tied(side, place, row)
+    return row[counted], keys[counted]
+
+
+def _tied(side: Side, place: np.ndarray, row: np.ndarray) -> np.ndarray:
+    """Which numerals stand behind a letter and a punctuation mark without a space."""
+    inside = place - 2 >= side.offsets[row]
+    before = np.where(inside, place - 2, 0)
+    mark = np.isin(side.flat[before + 1], _TIES) if len(side.flat) > 1 else np.zeros(len(place), bool)
+    return inside & mark & np.isin(side.classes[before], (codepoints.LETTER, codepoints.MARK))
 
 
 def _continues(side: Side, at: np.ndarray, row: np.ndarray, first: np.ndarray, length: np.ndarray) -> np.ndarray:

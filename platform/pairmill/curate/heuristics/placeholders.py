@@ -8,25 +8,15 @@ Source: gettext msgfmt --check-format.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 
 import numpy as np
 
 from pairmill.curate.heuristics.side import Side
+from pairmill.curate.repairs.placeholders import find
 
 VERSION = 1
 _HINTS = ("%", "{", "<")
-_PLACEHOLDER = re.compile(
-    r"%%"
-    r"|%(?:\([^()\s]{1,64}\))?(?:[0-9]{1,3}\$)?([#0+-]{0,4}(?:[0-9]{1,4}|\*)?(?:\.(?:[0-9]{1,4}|\*))?"
-    r"(?:hh|h|ll|l|q|j|z|t|L)?[diouxXeEfFgGaAcspn@](?![A-Za-z]))"
-    r"|\$\{[^{}\s]{1,64}\}"
-    r"|\{\{ ?[^{}]{1,64}\}\}"
-    r"|\{[\w.!:\[\]]{0,64}\}"
-    r"|</?[0-9]{1,3}/?>"
-)
-_POSITION = re.compile(r"^%[0-9]{1,3}\$")
 
 
 def score(anchor: Side, positive: Side) -> np.ndarray:
@@ -36,17 +26,6 @@ def score(anchor: Side, positive: Side) -> np.ndarray:
     _, right = positive.strings(hinted)
     agreement[rows] = [_agreement(find(a), find(p)) for a, p in zip(left, right, strict=True)]
     return agreement
-
-
-def find(text: str) -> Counter[str]:
-    """The placeholders of a text, positions left out."""
-    found: Counter[str] = Counter()
-    for match in _PLACEHOLDER.finditer(text):
-        start = match.start()
-        percent = text[start] == "%" and (match[0] == "%%" or (start > 0 and text[start - 1].isdigit()))
-        if not percent:
-            found[_POSITION.sub("%", match[0])] += 1
-    return found
 
 
 def _agreement(a: Counter[str], p: Counter[str]) -> float:

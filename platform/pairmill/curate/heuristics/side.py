@@ -8,12 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
 from pairmill.curate import arrays, codepoints
-from pairmill.curate.heuristics.scripts import script_of
+from pairmill.curate.heuristics import kernels, sentence_marks, web_addresses, words
+from pairmill.curate.heuristics.scripts import properties, weights
+
+if TYPE_CHECKING:
+    from pairmill.curate.heuristics.documents.document import Document
 
 
 @dataclass(frozen=True)
@@ -48,38 +53,117 @@ class Side:
         return np.diff(self.offsets)
 
     @cached_property
+    def _tallies(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, words.Words, tuple[np.ndarray, ...]]:
+        n, most = len(self), len(self.flat)
+        kinds, scripts, counts = (np.zeros((n, size), np.int32) for size in (kernels.KINDS, 64, kernels.COUNTS))
+        found = [np.empty(most, kind) for kind in (np.uint64, np.int64, np.int32, bool)]
+        hashes, ends = np.empty(most, np.uint32), np.empty(most + 1, np.int64)
+        offsets, token_offsets = np.empty(n + 1, np.int64), np.empty(n + 1, np.int64)
+        tables, tokens = (properties(), words.folding()), (hashes, ends, token_offsets)
+        kernels.tally()(self.flat, self.offsets, *tables, kinds, scripts, counts, *found, offsets, *tokens)
+        run_hashes, starts, sizes, common = (values[: offsets[-1]].copy() for values in found)
+        runs = words.Words(self.flat, run_hashes, starts, sizes, common, offsets)
+        last = token_offsets[-1]
+        return kinds, scripts, counts, runs, (hashes[:last].copy(), ends[: last + 1].copy(), token_offsets)
+
+    @property
+    def kinds(self) -> np.ndarray:
+        """Characters per row of each class of `codepoints`, LOWER and UPPER: int32 (n, kernels.KINDS)."""
+        return self._tallies[0]
+
+    @property
+    def scripts(self) -> np.ndarray:
+        """Letters per row of each script (`scripts.NUMBER`; 0: none, or shared): int32 (n, 64)."""
+        return self._tallies[1]
+
+    @property
+    def counts(self) -> np.ndarray:
+        """What `kernels.tally` counts of words, per row: int32 (n, kernels.COUNTS)."""
+        return self._tallies[2]
+
+    @cached_property
     def letters(self) -> np.ndarray:
-        """Which code points are letters: bool (characters,)."""
-        return self.classes == codepoints.LETTER
+        """Letters per row: int32 (n,)."""
+        return self.kinds[:, [codepoints.LETTER, kernels.LOWER, kernels.UPPER]].sum(1, dtype=np.int32)
 
     @cached_property
     def marks(self) -> np.ndarray:
-        """Which code points are combining marks: bool (characters,)."""
-        return self.classes == codepoints.MARK
-
-    @cached_property
-    def scripts(self) -> np.ndarray:
-        """Script number of each code point (`scripts.NUMBER`; 0: none, or shared): uint8 (characters,)."""
-        return script_of()[self.flat]
+        """Combining marks per row: int32 (n,)."""
+        return self.kinds[:, codepoints.MARK]
 
     @cached_property
     def solid(self) -> np.ndarray:
         """Characters per row that are not white space: int64 (n,)."""
-        return self.lengths - self.sums(self.spaces)
+        return self.lengths - self.kinds[:, codepoints.SPACE]
+
+    @cached_property
+    def signs(self) -> np.ndarray:
+        """Where in `flat` punctuation, symbols, and unassigned or private characters stand: int64."""
+        return np.flatnonzero((self.classes >= codepoints.PUNCTUATION) | (self.classes == codepoints.OTHER))
+
+    @cached_property
+    def sign_points(self) -> np.ndarray:
+        """The code points at `signs`: uint32."""
+        return self.flat[self.signs]
+
+    @cached_property
+    def sign_rows(self) -> np.ndarray:
+        """The rows of `signs`: int64."""
+        return np.repeat(np.arange(len(self)), np.diff(np.searchsorted(self.signs, self.offsets)))
+
+    def count_signs(self, chosen: np.ndarray) -> np.ndarray:
+        """How many of the `signs` are chosen (bool), per row: int64 (n,)."""
+        return np.bincount(self.sign_rows[chosen], minlength=len(self))
+
+    def beside(self, chosen: np.ndarray, distance: int) -> np.ndarray:
+        """The classes at a distance from some of the `signs` (their numbers), white space outside of the row: uint8."""
+        rows, near = self.sign_rows[chosen], self.signs[chosen] + distance
+        inside = (near >= self.offsets[rows]) & (near < self.offsets[rows + 1])
+        return np.where(inside, self.classes[np.where(inside, near, 0)], codepoints.SPACE)
 
     @cached_property
     def spaces(self) -> np.ndarray:
         """Which code points are white space: bool (characters,)."""
         return self.classes == codepoints.SPACE
 
+    @property
+    def tokens(self) -> tuple[np.ndarray, ...]:
+        """Stretches without white space: hashes (uint32), characters in front of each, the rows' offsets in them."""
+        return self._tallies[4]
+
+    @property
+    def hashed(self) -> words.Words:
+        """The runs of letters and marks in one script, as hashes."""
+        return self._tallies[3]
+
     @cached_property
-    def words(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Stretches without white space: where they start and end in `flat`, and the rows' offsets in them (n + 1)."""
-        return arrays.stretches(~self.spaces, self.offsets)
+    def weight(self) -> np.ndarray:
+        """The length in English characters, white space and marks left out: float64 (n,)."""
+        used = np.flatnonzero(self.scripts.any(0))
+        return self.solid - self.marks + self.scripts[:, used] @ (weights()[used] - 1)
+
+    @cached_property
+    def terminals(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Which of the `signs` (their numbers) end sentences, their kinds (`sentence_marks`), and their rows."""
+        kinds = sentence_marks.marks()[self.sign_points]
+        at = np.flatnonzero(kinds)
+        return at, kinds[at], self.sign_rows[at]
+
+    @cached_property
+    def addresses(self) -> tuple[np.ndarray, list[str]]:
+        """URLs and e-mail addresses: their rows (int64), in order, and they."""
+        return web_addresses.find(self)
+
+    @cached_property
+    def document(self) -> Document:
+        """What the rules on documents count."""
+        from pairmill.curate.heuristics.documents.document import Document
+
+        return Document(self)
 
     def find(self, needle: str) -> np.ndarray:
-        """Where `needle` starts in `flat`, inside one row: int64."""
-        at = np.flatnonzero(self.flat == ord(needle[0]))
+        """Where `needle`, which must begin with punctuation or a symbol, starts in `flat`, inside one row: int64."""
+        at = self.signs[self.sign_points == ord(needle[0])]
         for step, character in enumerate(needle[1:], start=1):
             at = at[at + step < len(self.flat)]
             at = at[self.flat[at + step] == ord(character)]

@@ -1,0 +1,33 @@
+"""2 x URLs and e-mail addresses in common / those of both sides, as multisets; 1 where there are none.
+
+Compared without their scheme, `www.`, and the punctuation or slash they end in.
+Source: bicleaner-hardrules no_urls, as an agreement.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+
+import numpy as np
+
+from pairmill.curate.heuristics.side import Side
+
+VERSION = 1
+_PREFIX = re.compile(r"^(?:[a-z][a-z0-9+.-]*://)?(?:www\.)?", re.IGNORECASE)
+
+
+def score(anchor: Side, positive: Side) -> np.ndarray:
+    agreement = np.ones(len(anchor), np.float32)
+    left, right = _by_row(anchor), _by_row(positive)
+    for row in left.keys() | right.keys():
+        a, p = left[row], right[row]
+        agreement[row] = 2 * (a & p).total() / (a.total() + p.total())
+    return agreement
+
+
+def _by_row(side: Side) -> defaultdict[int, Counter[str]]:
+    rows: defaultdict[int, Counter[str]] = defaultdict(Counter)
+    for row, address in zip(side.addresses[0].tolist(), side.addresses[1], strict=True):
+        rows[row][_PREFIX.sub("", address).rstrip(".,;:!?)]/").lower()] += 1
+    return rows

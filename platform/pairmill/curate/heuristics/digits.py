@@ -1,0 +1,15 @@
+"""Decimal digits / (characters that are not white space + 5).
+
+High for tables, lists of scores and part numbers. Source: bicleaner-hardrules no_only_numbers."""
+
+import numpy as np
+
+from pairmill.curate import codepoints
+from pairmill.curate.heuristics.side import Side, share
+
+VERSION = 1
+SMOOTHING = 5  # `11월`, `5 €`
+
+
+def score(side: Side) -> np.ndarray:
+    return share(side.kinds[:, codepoints.DIGIT], side.solid + SMOOTHING, empty=0)

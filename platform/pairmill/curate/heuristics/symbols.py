@@ -1,0 +1,15 @@
+"""Symbols (mathematical, currency, arrows, pictures, emoji) / (characters that are not white space + 5).
+
+Source: bicleaner-hardrules no_only_symbols."""
+
+import numpy as np
+
+from pairmill.curate import codepoints
+from pairmill.curate.heuristics.side import Side, share
+
+VERSION = 1
+SMOOTHING = 5  # `11월`, `5 €`
+
+
+def score(side: Side) -> np.ndarray:
+    return share(side.kinds[:, codepoints.SYMBOL], side.solid + SMOOTHING, empty=0)
