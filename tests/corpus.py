@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gettext
 import gzip
+import html
 import importlib.util
 import json
 from functools import lru_cache
@@ -74,3 +75,62 @@ def write_moses(folder: Path, rows: list[tuple[str, str, str]], stem: str = "cor
     for side, path in enumerate(paths):
         path.write_text("".join(one_line(row[side]) + "\n" for row in rows), encoding="utf-8")
     return paths
+
+
+def write_warc(path: Path, pages: dict[str, str]) -> Path:
+    """Pages by URL as a crawler stores them: one gzip member per response."""
+    members = []
+    for number, (url, page) in enumerate(pages.items()):
+        body = b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n\r\n" + page.encode()
+        head = (
+            f"WARC/1.0\r\nWARC-Type: response\r\nWARC-Record-ID: <urn:uuid:00000000-0000-0000-0000-{number:012d}>\r\n"
+            f"WARC-Date: 2026-01-01T00:00:00Z\r\nWARC-Target-URI: {url}\r\n"
+            f"Content-Type: application/http; msgtype=response\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        members.append(gzip.compress(head.encode() + body + b"\r\n\r\n", mtime=0))
+    path.write_bytes(b"".join(members))
+    return path
+
+
+def article(title: str, paragraphs: list[str]) -> str:
+    """A page with a menu, a footer and the paragraphs between them."""
+    text = "".join(f"<p>{html.escape(paragraph)}</p>" for paragraph in paragraphs)
+    menu = "".join(f"<li><a href='/{name}'>{name.title()}</a></li>" for name in ("home", "news", "about", "contact"))
+    return (
+        f"<!doctype html><html><head><title>{html.escape(title)}</title></head><body><nav><ul>{menu}</ul></nav>"
+        f"<main><article><h1>{html.escape(title)}</h1>{text}</article></main>"
+        "<footer>All rights reserved.</footer></body></html>"
+    )
+
+
+def write_tmx(path: Path, rows: list[tuple[str, str, str]]) -> Path:
+    units = "".join(
+        f'<tu><tuv xml:lang="en"><seg>{html.escape(source)}</seg></tuv>'
+        f'<tuv xml:lang="{language}"><seg>{html.escape(target)}</seg></tuv></tu>'
+        for source, target, language in rows
+    )
+    path.write_text(
+        f'<?xml version="1.0"?><tmx version="1.4"><header srclang="en"/><body>{units}</body></tmx>', "utf-8"
+    )
+    return path
+
+
+def write_squad(path: Path, rows: list[tuple[str, str, str]]) -> Path:
+    """A SQuAD-style file that asks for each text's translation, with a few texts as the passage."""
+    parts = [rows[at : at + 4] for at in range(0, len(rows), 4)]
+    paragraphs = [
+        {
+            "context": " ".join(row[1] for row in part),
+            "qas": [
+                {
+                    "id": f"{number}-{at}",
+                    "question": f"What is {row[0]!r} in German?",
+                    "answers": [{"text": row[1], "answer_start": 0}],
+                }
+                for at, row in enumerate(part)
+            ],
+        }
+        for number, part in enumerate(parts)
+    ]
+    path.write_text(json.dumps({"version": "1.1", "data": [{"title": "Catalogue", "paragraphs": paragraphs}]}), "utf-8")
+    return path

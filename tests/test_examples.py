@@ -6,7 +6,17 @@ import gzip
 
 import pytest
 
-from corpus import catalogue_rows, write_jsonl, write_moses, write_parquet, write_tsv
+from corpus import (
+    article,
+    catalogue_rows,
+    write_jsonl,
+    write_moses,
+    write_parquet,
+    write_squad,
+    write_tmx,
+    write_tsv,
+    write_warc,
+)
 from pairmill.curate.job import run_curate
 from pairmill.spec.load import load
 from reading import table
@@ -24,8 +34,24 @@ def data(tmp_path_factory):
     write_parquet(folder / "pairs.parquet", catalogue_rows())
     write_tsv(folder / "pairs.tsv", german)
     write_moses(folder, german)
+    write_squad(folder / "squad.json", german)
+    write_tmx(folder / "memory.tmx", german)
+    write_warc(folder / "crawl.warc.gz", pages())
+    (folder / "optout.txt").write_text("private.example\n")
     assert gzip.decompress((folder / "more.jsonl.gz").read_bytes()).count(b"\n") == len(catalogue_rows(("fr",)))
     return folder
+
+
+def pages() -> dict[str, str]:
+    """Articles of two sites, of real sentences, in four languages."""
+    made = {}
+    for language in ("de", "fr", "ja", "ar"):
+        texts = [target for _, target, _ in catalogue_rows((language,)) if len(target) > 25 and "%" not in target]
+        for number in range(40):
+            body = [" ".join(texts[(number * 12 + at * 3 + i) % len(texts)] for i in range(3)) for at in range(8)]
+            site = "private.example" if number % 10 == 9 else "news.example"
+            made[f"https://{site}/{language}/{number}"] = article(texts[(number * 7 + 5) % len(texts)], body)
+    return made
 
 
 @pytest.mark.usefixtures("local_ray")

@@ -96,6 +96,42 @@ def validate(
 
 
 @app.command()
+def autotune(
+    spec: Annotated[str, typer.Argument(metavar="SPEC", help="A curate spec.")],
+    sets: Sets = [],  # noqa: B006
+    rows: Annotated[int, typer.Option(min=100, help="Rows of each input to look at.")] = 20_000,
+    method: Annotated[
+        str, typer.Option(help="percentile: the clean bulk, extrapolated; clusters: two-means.")
+    ] = "percentile",
+    z: Annotated[float, typer.Option(min=1, help="percentile: how many standard deviations a row may lie out.")] = 4.0,
+    output: Annotated[str | None, typer.Option(help="Write the tuned spec here; default: print it.")] = None,
+) -> None:
+    """Propose filter thresholds per language pair from a sample, as a spec with the evidence beside each."""
+    if method not in ("percentile", "clusters"):
+        raise SpecError(f"--method {method!r} is unknown. Allowed: percentile, clusters.")
+    from pairmill.spec.load import load
+
+    loaded = load(spec, sets)
+    from pairmill.curate.autotune import propose, sample
+    from pairmill.curate.tuned import tuned_spec
+
+    table = sample(loaded.spec, rows)
+    proposals = propose(table, loaded.spec, method, z)  # type: ignore[arg-type]
+    pairs = len({proposal.pair for proposal in proposals})
+    say(f"{len(table):,} rows looked at; {len(proposals)} thresholds proposed for {pairs} language pairs")
+    text = tuned_spec(loaded, proposals, f"method {method}, {len(table):,} rows")
+    if output is None:
+        print(text, end="")
+        return
+    try:
+        with open(output, "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise SpecError(f"--output {output}: {error.strerror}. Name a file in a directory that exists.") from None
+    say(f"written: {output}")
+
+
+@app.command()
 def schema(kind: Annotated[str | None, typer.Argument(help="A kind of job; default: all.")] = None) -> None:
     """Print the JSON Schema of specs."""
     from pairmill.spec.load import schema as json_schema

@@ -6,8 +6,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pairmill.curate.thresholds import active_rules, apply
-from pairmill.spec.curate import Filters
+from pairmill.curate.thresholds import ActiveRule, active_rules, apply, scored_rules
+from pairmill.spec.curate import MOST_ACTIVE, Filters
+from pairmill.spec.load import loads
+from pairmill.spec.rule import FAMILIES
 from pairmill.spec.rules import RULES
 
 
@@ -34,6 +36,8 @@ def test_presets_and_changes_decide_which_rules_are_active_in_table_order() -> N
     assert active_rules(Filters(preset="none"), 0.5) == []
     changed = Filters(preset="none", rules={"html": 0.1, "empty": "on"})
     assert [(r.name, r.min, r.max) for r in active_rules(changed, 0.5)] == [("empty", 1, None), ("html", None, 0.1)]
+    brackets = next(r for r in active_rules(Filters(rules={"brackets": "on"}), 0.5) if r.name == "brackets")
+    assert "bitext" not in RULES["brackets"].presets and brackets.max == RULES["brackets"].max
     assert "identical" not in [r.name for r in active_rules(Filters(rules={"identical": "off"}), 0.5)]
 
 
@@ -107,3 +111,91 @@ def test_empty_and_chunked_tables_are_judged() -> None:
     data = table(scores(2, html_anchor=[0, 1]), ["en"] * 2, ["de"] * 2)
     assert first(Filters(), data.slice(2)) == []
     assert first(Filters(), pa.concat_tables([data, data.slice(1)])) == [None, "html", "html"]
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_presets_give_bounds_on_the_sides_of_the_typical_ones(name: str) -> None:
+    rule = RULES[name]
+    assert rule.presets.keys() <= {preset for presets in FAMILIES.values() for preset in presets}
+    for low, high in (*rule.presets.values(), *rule.per_language.values()):
+        assert (low is None, high is None) == (rule.min is None, rule.max is None)
+        assert low is None or high is None or low <= high
+
+
+def test_strict_keeps_no_row_that_bitext_or_lenient_reject() -> None:
+    for rule in RULES.values():
+        given = [rule.presets.get(preset) for preset in ("strict", "bitext", "lenient")]
+        lows = [-np.inf if bound is None or bound[0] is None else bound[0] for bound in given]
+        highs = [np.inf if bound is None or bound[1] is None else bound[1] for bound in given]
+        assert lows == sorted(lows, reverse=True) and highs == sorted(highs), rule.name
+
+
+def test_a_rules_own_bounds_for_a_language_hold_until_the_spec_sets_them() -> None:
+    data = table(scores(2, min_chars_anchor=[1, 1]), ["zh-Hant", "en"], ["en", "en"])
+    assert first(Filters(), data) == [None, "min_chars"]
+    assert first(Filters(rules={"min_chars": 2}), data) == ["min_chars", "min_chars"]
+    assert first(Filters(rules={"min_chars": "off"}), data) == [None, None]
+    assert first(Filters(per_language={"zh": {"min_chars": 2}}), data) == ["min_chars", "min_chars"]
+
+
+def test_a_pair_of_languages_wins_over_a_language_in_either_direction() -> None:
+    filters = Filters(
+        per_language={"de": {"length_ratio": 9, "min_chars": 1}},
+        per_pair={"de-en": {"length_ratio": 2, "min_chars": 9}},
+    )
+    columns = scores(4, length_ratio=[2.5, 2.5, 2.5, 1], min_chars_positive=[20, 20, 20, 5])
+    data = table(columns, ["de", "en", "de", "de-AT"], ["en", "de-AT", "fr", "en"])
+    assert first(filters, data) == ["length_ratio", "length_ratio", None, "min_chars"]
+    both = Filters(per_pair={"de-en": {"length_ratio": 2}, "en-de": {"length_ratio": 4}})
+    assert first(both, data) == ["length_ratio", None, None, None]
+
+
+def test_pairs_of_languages_may_have_scripts_and_regions() -> None:
+    filters = Filters(per_pair={"pt-BR-zh-Hant": {"length_ratio": 2}})
+    data = table(scores(2, length_ratio=[2.5, 2.5]), ["pt-BR", "pt"], ["zh-Hant", "zh-Hant"])
+    assert first(filters, data) == ["length_ratio", None]
+
+
+@pytest.mark.parametrize("pair", ["de", "de-", "de-EN", "de_en", "xyzw-en", "de-qq"])
+def test_what_is_no_pair_of_languages_is_refused(pair: str) -> None:
+    with pytest.raises(ValueError, match=r"pair of languages|BCP-47"):
+        Filters(per_pair={pair: {"length_ratio": 2}})
+
+
+def test_an_unknown_rule_of_a_pair_is_refused() -> None:
+    with pytest.raises(ValueError, match="length_ratoi"):
+        Filters(per_pair={"de-en": {"length_ratoi": 2}})
+
+
+def test_active_rules_survive_json() -> None:
+    filters = Filters(per_language={"ja": {"html": 0.1}}, per_pair={"de-en": {"length_ratio": {"max": 2}}})
+    for rule in active_rules(filters, 0.5):
+        assert ActiveRule.from_json(RULES[rule.name], rule.to_json()) == rule
+
+
+def test_no_more_rules_than_bits_can_be_on() -> None:
+    for preset in ("bitext", "strict", "lenient", "web"):
+        assert len(active_rules(Filters.model_validate({"preset": preset}), 0.5)) <= MOST_ACTIVE
+    assert len(RULES) > MOST_ACTIVE
+    with pytest.raises(ValueError, match="at most 64 can be"):
+        Filters.model_validate({"rules": dict.fromkeys(RULES, "on")})
+
+
+def scored(text: str) -> list[str]:
+    inputs = "kind: curate\nname: x\ninputs: [{name: t, format: jsonl, path: x.jsonl}]\n"
+    return [rule.name for rule in scored_rules(loads(inputs + text, "x.yaml").spec)]
+
+
+def test_presets_of_a_family_share_their_scores_and_web_has_its_own() -> None:
+    bitext = scored("")
+    assert bitext == scored("filters: {preset: strict}") == scored("filters: {preset: lenient}")
+    assert bitext == scored("filters: {rules: {html: off, length_ratio: 2}}")
+    assert bitext == [name for name, rule in RULES.items() if rule.presets.keys() - {"web"}]
+    assert scored("filters: {preset: web}") == [name for name, rule in RULES.items() if "web" in rule.presets]
+    assert scored("filters: {preset: none}") == []
+
+
+def test_rules_that_a_spec_names_are_scored_too() -> None:
+    assert scored("filters: {preset: none, rules: {numbers: on, html: off}}") == ["numbers"]
+    assert scored("filters: {preset: none, per_pair: {de-en: {brackets: on}}}") == ["brackets"]
+    assert scored("filters: {preset: none}\ndedup: {near: {keep: {best: letters_positive}}}") == ["letters"]

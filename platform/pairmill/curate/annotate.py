@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pairmill.curate import clean, language
+from pairmill.curate import boilerplate, clean, language, thresholds
 from pairmill.curate.dedup import exact, minhash, shingles
 from pairmill.curate.heuristics import Side, score_all, versions
 from pairmill.curate.shards import input_of, pieces_of
@@ -29,7 +29,6 @@ from pairmill.pairs.schema import PARSED
 from pairmill.runs.storage import open_storage
 from pairmill.runs.units import Stopwatch, Units, digest
 from pairmill.spec.curate import CurateSpec
-from pairmill.spec.rules import RULES
 
 VERSION = 1
 PREFIX = "stages/annotate"
@@ -41,25 +40,52 @@ SIDES = ("anchor", "positive")
 
 def meaning(spec: CurateSpec, spec_input: Any) -> dict[str, Any]:
     """Everything but the records themselves that determines a shard's annotations."""
-    parsing = spec_input.model_dump(mode="json", exclude={"name", "form", "licence", "path", "packages", "language"})
     return {
         "version": VERSION,
-        "parse": {**parsing, "version": sources.VERSION},
-        "clean": {**spec.clean.model_dump(mode="json"), "version": clean.VERSION, "ftfy": _ftfy(spec)},
+        **parsing(spec, spec_input),
         "language": {
             **language.identity(spec.language.engine),
             "policy": spec_input.language,
             "min_confidence": spec.language.min_confidence,
         },
-        "rules": versions(),
+        "rules": versions(rule.name for rule in thresholds.scored_rules(spec)),
         "exact": keys(spec)[0],
         "signature": keys(spec)[1],
         "unicode": shingles.UNICODE,
     }
 
 
-def _ftfy(spec: CurateSpec) -> str | None:
-    return metadata.version("ftfy") if spec.clean.mojibake == "fix" else None
+def parsing(spec: CurateSpec, spec_input: Any) -> dict[str, Any]:
+    """The part of `meaning` that determines the texts, site boilerplate aside."""
+    parse = spec_input.model_dump(mode="json", exclude={"name", "form", "licence", "path", "packages", "language"})
+    cleaning = spec.clean.model_dump(mode="json", exclude={"boilerplate"})
+    return {
+        "parse": {**parse, "version": sources.VERSION},
+        "clean": {**cleaning, "version": clean.VERSION},
+        "libraries": _libraries(spec, spec_input),
+    }
+
+
+def _libraries(spec: CurateSpec, spec_input: Any) -> dict[str, str]:
+    """The versions of the libraries whose own data or rules decide what a text becomes or scores."""
+    builder = getattr(spec_input, "builder", None)
+    extractor = getattr(builder, "extractor", None)
+    rules = {rule.name for rule in thresholds.scored_rules(spec)}
+    used = {
+        "ftfy": spec.clean.mojibake == "fix",
+        "phonenumbers": spec.clean.personal_data.phone == "mask" or "phones" in rules,
+        "resiliparse": extractor is not None or getattr(builder, "name", None) == "stackexchange",
+        "trafilatura": extractor == "trafilatura",
+        "stopwordsiso": "gopher_stop_words" in rules,
+    }
+    return {name: _version(name) for name, is_used in used.items() if is_used}
+
+
+def _version(library: str) -> str:
+    try:
+        return metadata.version(library)
+    except metadata.PackageNotFoundError:
+        return "not installed"
 
 
 def keys(spec: CurateSpec) -> tuple[list[Any], list[Any] | None]:
@@ -73,7 +99,10 @@ def keys(spec: CurateSpec) -> tuple[list[Any], list[Any] | None]:
 def shard_key(spec: CurateSpec, shard: dict[str, Any], salt: str = "") -> str:
     """The shard's place in storage. `salt` sets a fresh generation apart."""
     spec_input = input_of(spec, shard)
-    return digest({"pieces": shard["pieces"], "meaning": meaning(spec, spec_input), "salt": salt})
+    repeated = shard.get("boilerplate", {}).get("digest")
+    return digest(
+        {"pieces": shard["pieces"], "meaning": meaning(spec, spec_input), "boilerplate": repeated, "salt": salt}
+    )
 
 
 def schema(spec: CurateSpec) -> pa.Schema:
@@ -85,20 +114,29 @@ def schema(spec: CurateSpec) -> pa.Schema:
             pa.field(f"{side}_identified", pa.string()),
             pa.field(f"{side}_confidence", pa.float32()),
         ]
-    fields += [pa.field(column, pa.float32()) for rule in RULES.values() for column in rule.columns]
+    fields += [pa.field(column, pa.float32()) for rule in thresholds.scored_rules(spec) for column in rule.columns]
     fields.append(pa.field("exact", pa.binary(16)))
     if spec.dedup.near:
         fields.append(pa.field("signature", pa.binary(4 * spec.dedup.near.slots)))
     return pa.schema(fields)
 
 
-def annotate(pairs: pa.Table, spec: CurateSpec, spec_input: Any, stats: Stats) -> pa.Table:
-    """Clean, identify, score, hash and sign parsed pairs. `pairs` has the schema PARSED; row order is kept."""
+def annotate(
+    pairs: pa.Table, spec: CurateSpec, spec_input: Any, stats: Stats, repeated: np.ndarray | None = None
+) -> pa.Table:
+    """Clean, identify, score, hash and sign parsed pairs. `pairs` has the schema PARSED; row order is kept.
+
+    `repeated`: keys of the sites' boilerplate lines (see `boilerplate.load`).
+    """
     columns: dict[str, Any] = {name: pairs[name].combine_chunks() for name in PARSED.names}
     sides: dict[str, Side] = {}
+    cleaned, changed = clean_sides(columns, spec)
+    stats.cleaning.update(changed)
     for side in SIDES:
-        texts, changed = clean.clean(columns[side], spec.clean)
-        stats.cleaning.update(changed)
+        texts = cleaned[side]
+        if repeated is not None:
+            texts, shortened = boilerplate.remove(texts, columns["url"], repeated)
+            stats.cleaning["boilerplate"] += shortened
         declared = columns[f"{side}_lang"]
         policy: language.Policy = spec_input.language or "require"  # where nothing is declared, require identifies
         found, confidence, final, score = language.judge(texts, declared, policy, spec.language)
@@ -114,7 +152,7 @@ def annotate(pairs: pa.Table, spec: CurateSpec, spec_input: Any, stats: Stats) -
             stats.count_languages(declared, found)
         sides[side] = Side(texts, final)
     columns["negatives"] = _clean_lists(columns["negatives"], spec)
-    columns |= score_all(sides["anchor"], sides["positive"])
+    columns |= score_all(sides["anchor"], sides["positive"], [rule.name for rule in thresholds.scored_rules(spec)])
     exact_key = spec.dedup.exact.key if spec.dedup.exact else "pair"
     columns["exact"] = _binary(_exact_hash(columns, exact_key))
     if near := spec.dedup.near:
@@ -123,6 +161,13 @@ def annotate(pairs: pa.Table, spec: CurateSpec, spec_input: Any, stats: Stats) -
         )
     want = schema(spec)
     return pa.table([pa.array(columns[f.name], f.type) for f in want], schema=want)
+
+
+def clean_sides(pairs: Any, spec: CurateSpec) -> tuple[dict[str, pa.Array], dict[str, int]]:
+    """The two sides of parsed pairs, cleaned, and the changed rows by step."""
+    anchor, positive, anchor_lang, positive_lang = (pairs[name] for name in (*SIDES, "anchor_lang", "positive_lang"))
+    anchor, positive, changed = clean.clean_pairs(anchor, positive, spec.clean, (anchor_lang, positive_lang))
+    return {"anchor": anchor, "positive": positive}, changed
 
 
 def key_text(columns: Any, key: str) -> pa.Array:
@@ -204,9 +249,11 @@ def annotate_shard(item: dict[str, Any]) -> dict[str, Any]:
     if done is None:
         chunks = _committed_chunks(units, key)
         spec_input = input_of(spec, shard)
+        found = shard.get("boilerplate")
+        repeated = boilerplate.load(item["storage"], found["file"]) if found else None
         batches = _after(_batches(spec_input, shard), sum(chunk["records"] for chunk in chunks))
         while chunk := _write_chunk(
-            units, f"{key}/chunk-{len(chunks):06d}", batches, spec, spec_input, item["attempt"]
+            units, f"{key}/chunk-{len(chunks):06d}", batches, spec, spec_input, item["attempt"], repeated
         ):
             chunks.append(chunk)
         done = units.commit(f"{key}/done", {"chunks": chunks, "record": {"attempt": item["attempt"]}})
@@ -239,7 +286,13 @@ def _after(batches: Iterator[Batch], records: int) -> Iterator[Batch]:
 
 
 def _write_chunk(
-    units: Units, key: str, batches: Iterator[Batch], spec: CurateSpec, spec_input: Any, attempt: str
+    units: Units,
+    key: str,
+    batches: Iterator[Batch],
+    spec: CurateSpec,
+    spec_input: Any,
+    attempt: str,
+    repeated: np.ndarray | None,
 ) -> dict[str, Any] | None:
     """Annotate the next `CHUNK_RECORDS` records and commit them; None where nothing is left."""
     watch, stats = Stopwatch(attempt), Stats()
@@ -250,7 +303,8 @@ def _write_chunk(
     with ExitStack() as files:
         writer = files.enter_context(units.storage.parquet_writer(path, schema(spec), plain=("exact", "signature")))
         parsed = _parsed(_until(first, batches, CHUNK_RECORDS), stats, quarantine, files)
-        annotated = (annotate(pairs, spec, spec_input, stats) for pairs in _regroup(parsed, BATCH_ROWS, BATCH_BYTES))
+        batches_of_rows = _regroup(parsed, BATCH_ROWS, BATCH_BYTES)
+        annotated = (annotate(pairs, spec, spec_input, stats, repeated) for pairs in batches_of_rows)
         for table in _regroup(annotated, GROUP_ROWS, GROUP_BYTES):
             stats.text_bytes += table["anchor"].nbytes + table["positive"].nbytes
             writer.write_table(table)

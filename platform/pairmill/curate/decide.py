@@ -1,6 +1,6 @@
 """Decide: which of the rows in groups stay, given the filters of this run.
 
-1. From every shard take the rows that are in a group, and of those the ones that pass all rules.
+1. From every shard take the rows that are in a group, and of those the ones that pass all rules and no opt-out names.
 2. Order each group by the spec's `keep`, ties in canonical order.
 3. Visit the rows: one is an `exact_duplicate` if a row with the same exact key is already kept; else a `near_duplicate`
    if a row already kept in its group has Jaccard similarity of at least the threshold, by the texts' shingles (`verify:
@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pairmill.curate import groups, shardfiles, thresholds
+from pairmill.curate import exclude, groups, shardfiles, thresholds
 from pairmill.curate.annotate import key_text
 from pairmill.curate.dedup import minhash, resolve
 from pairmill.runs.storage import Storage, open_storage
@@ -41,7 +41,7 @@ def decide(item: dict[str, Any]) -> dict[str, Any]:
         watch = Stopwatch(item["attempt"])
         grouped = Units(storage, groups.PREFIX).get(item["groups"])
         assert grouped is not None, "groups are committed before decide starts"
-        table = _decide(storage, spec, grouped, item["shards"])
+        table = _decide(storage, spec, grouped, item["shards"], exclude.load(item["storage"], item["exclude"]))
         path = units.data_path(item["key"])
         by_shard = shardfiles.write_by_shard(storage, path, table)
         done = units.commit(
@@ -50,8 +50,14 @@ def decide(item: dict[str, Any]) -> dict[str, Any]:
     return {"key": item["key"], "rows": done["rows"], "reused": reused}
 
 
-def _decide(storage: Storage, spec: CurateSpec, grouped: dict[str, Any], shards: list[dict[str, Any]]) -> pa.Table:
-    rows = _eligible(storage, spec, grouped, shards)
+def _decide(
+    storage: Storage,
+    spec: CurateSpec,
+    grouped: dict[str, Any],
+    shards: list[dict[str, Any]],
+    exclusions: exclude.Exclusions,
+) -> pa.Table:
+    rows = _eligible(storage, spec, grouped, shards, exclusions)
     rows = rows.take(_keep_order(rows, spec.dedup.near))
     ids, same, group = (np.asarray(rows[name]) for name in ("pair_id", "exact", "near"))
     position = np.arange(len(rows))
@@ -108,15 +114,21 @@ def _walk(rows: pa.Table, near: Near, exact: bool) -> resolve.Resolved:
     return found._replace(jaccard=2 * found.jaccard / (1 + found.jaccard))
 
 
-def _eligible(storage: Storage, spec: CurateSpec, grouped: dict[str, Any], shards: list[dict[str, Any]]) -> pa.Table:
-    """Rows in groups that pass every rule, with what the walk needs of them."""
+def _eligible(
+    storage: Storage,
+    spec: CurateSpec,
+    grouped: dict[str, Any],
+    shards: list[dict[str, Any]],
+    exclusions: exclude.Exclusions,
+) -> pa.Table:
+    """Rows in groups that pass every rule and no opt-out names, with what the walk needs of them."""
     rules = thresholds.active_rules(spec.filters, spec.language.min_confidence)
     near = spec.dedup.near
     parts = []
     for shard in shards:
         members = shardfiles.read_shard(storage, grouped, shard["index"])
         if len(members):
-            parts.append(_eligible_of_shard(storage, shard, members, rules, near))
+            parts.append(_eligible_of_shard(storage, shard, members, rules, near, exclusions))
     return pa.concat_tables(parts).combine_chunks() if parts else _rows_schema(near).empty_table()
 
 
@@ -128,10 +140,15 @@ def _rows_schema(near: Near | None) -> pa.Schema:
 
 
 def _eligible_of_shard(
-    storage: Storage, shard: dict[str, Any], members: pa.Table, rules: list[thresholds.ActiveRule], near: Near | None
+    storage: Storage,
+    shard: dict[str, Any],
+    members: pa.Table,
+    rules: list[thresholds.ActiveRule],
+    near: Near | None,
+    exclusions: exclude.Exclusions,
 ) -> pa.Table:
     scores = sorted({column for rule in rules for column in RULES[rule.name].columns})
-    columns = [*scores, "anchor", "positive", "anchor_lang", "positive_lang"]
+    columns = [*scores, "anchor", "positive", "anchor_lang", "positive_lang", "url"]
     best = near.keep["best"] if near and isinstance(near.keep, dict) else None
     columns += ["signature"] if near else []
     columns += [best] if best and best not in columns else []
@@ -144,7 +161,7 @@ def _eligible_of_shard(
             continue
         part = members.slice(low, high - low)
         table = table.take((np.asarray(part["pair_id"]) - start[0]).astype(np.int64))
-        passes = thresholds.apply(rules, table).first < 0
+        passes = (thresholds.apply(rules, table).first < 0) & ~exclusions.matches(table)
         parts.append(_prepare(part, table, near, best).filter(pa.array(passes)))
     return pa.concat_tables(parts) if parts else _rows_schema(near).empty_table()
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pairmill.curate.annotate import SIDES
 from pairmill.curate.shardfiles import SHARD_BITS, rows_at
+from pairmill.curate.thresholds import ActiveRule
 from pairmill.errors import SpecError
 from pairmill.runs.record import Run
 from pairmill.spec.rules import RULES
@@ -59,14 +61,23 @@ def _story(run: Run, part: str, row: dict[str, Any]) -> str:
     ]
     if part == "rejected" and row["duplicate_of"] is not None:
         lines += _partner(run, row)
-    failed = set(row.get("failed") or [])
-    lines.append("  scores")
-    active = {rule["name"]: rule for rule in run.summary()["rules"]}
-    for name, rule in RULES.items():
-        values = ", ".join(_number(row[column]) for column in rule.columns)
-        verdict = "FAILED" if name in failed else "passed" if name in active else "off"
-        lines.append(f"    {name:14} {values:18} {_range(active.get(name)):18} {verdict}")
+    lines += ["  scores", *_scores(run, row)]
     return "\n".join(lines)
+
+
+def _scores(run: Run, row: dict[str, Any]) -> Iterator[str]:
+    """Each score with the bounds that the run held it to in a row of these languages, and the verdict."""
+    failed = set(row.get("failed") or [])
+    active = {rule["name"]: ActiveRule.from_json(RULES[rule["name"]], rule) for rule in run.summary()["rules"]}
+    for name, rule in RULES.items():
+        for column in rule.columns:
+            if column in row:
+                value, off = row[column], ActiveRule(rule, None, None, enabled=False)
+                here = active.get(name, off).at(column, row["anchor_lang"], row["positive_lang"])
+                verdict = (
+                    "off" if not here.enabled else "FAILED" if name in failed and _outside(value, here) else "passed"
+                )
+                yield f"    {column:28} {_number(value):10} {_range(here):18} {verdict}"
 
 
 def _partner(run: Run, row: dict[str, Any]) -> list[str]:
@@ -86,7 +97,11 @@ def _number(value: float | None) -> str:
     return "-" if value is None or value != value else f"{value:.4g}"
 
 
-def _range(rule: dict[str, Any] | None) -> str:
-    """The rule's bounds, without what holds for single languages."""
-    bounds = ((">=", rule["min"]), ("<=", rule["max"])) if rule else ()
+def _outside(value: float | None, rule: ActiveRule) -> bool:
+    low, high = (np.float32(bound) for bound in rule.bounds)
+    return value is not None and bool(value < low or value > high)
+
+
+def _range(rule: ActiveRule) -> str:
+    bounds = ((">=", rule.min), ("<=", rule.max)) if rule.enabled else ()
     return " and ".join(f"{sign} {bound:g}" for sign, bound in bounds if bound is not None)

@@ -1,6 +1,6 @@
 """The curate job: from a checked spec to a finished run.
 
-    plan -> annotate (per shard) -> groups (one task) -> decide (one task) -> select (per shard) -> ledger and report
+    plan -> [boilerplate] -> annotate (per shard) -> groups, decide (one task) -> select (per shard) -> ledger, report
 
 Every arrow is a set of committed units, so the job can be killed anywhere and started again. The run id is a digest of
 what the job means; a run that is done is not done twice.
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pairmill import __version__
-from pairmill.curate import annotate, decide, groups, language, result, select, shards
+from pairmill.curate import annotate, boilerplate_stages, decide, exclude, groups, language, result, select, shards
 from pairmill.curate.dedup import groups as kernels_groups
 from pairmill.curate.dedup import resolve
 from pairmill.errors import PairmillError
@@ -34,6 +34,7 @@ VERSIONS = {
     "groups": [groups.VERSION, kernels_groups.VERSION],
     "decide": [decide.VERSION, resolve.VERSION],
     "select": select.VERSION,
+    "exclude": exclude.VERSION,
 }
 
 
@@ -50,12 +51,15 @@ class Outcome:
         return 0 if all(item["holds"] for item in self.summary["expectations"]) else 3
 
 
-def run_id(loaded: LoadedSpec, found: dict[str, list[sources.SourceFile]]) -> str:
-    """`<name>-<12 hex>` of what the job means: spec, inputs, versions and models; not resources or report."""
+def run_id(loaded: LoadedSpec, found: dict[str, list[sources.SourceFile]], excluded: str | None) -> str:
+    """`<name>-<12 hex>` of what the job means: spec, inputs, versions and models; not resources or report.
+
+    `excluded`: the digest of the opt-out lists.
+    """
     spec = loaded.spec.model_dump(mode="json", exclude={"name", "resources", "report", "expect"})
     inputs = {name: [[list(file.uris), file.fingerprint] for file in files] for name, files in found.items()}
     each = [annotate.meaning(loaded.spec, spec_input) for spec_input in loaded.spec.inputs]
-    meaning = {"spec": spec, "inputs": inputs, "versions": VERSIONS, "annotate": each}
+    meaning = {"spec": spec, "inputs": inputs, "versions": VERSIONS, "annotate": each, "exclude": excluded}
     return f"{loaded.spec.name}-{digest(meaning, 12)}"
 
 
@@ -66,12 +70,13 @@ def run_curate(
     storage = open_storage(storage_uri)
     storage.check()
     found = {spec_input.name: sources.find(spec_input) for spec_input in loaded.spec.inputs}
-    run = Run(storage, run_id(loaded, found))
+    excluded = exclude.publish(storage.uri, loaded.spec.exclude)
+    run = Run(storage, run_id(loaded, found, excluded))
     say(f"run {run.id} in {storage.uri}")
     lease = Lease(storage, run.path("lease"), run.attempt)
     outcome = _finished(run, fresh) or _wait(run, lease, fresh, say)
     try:
-        outcome = outcome or _Job(loaded, run, lease, found, command, say).run(address, fresh)
+        outcome = outcome or _Job(loaded, run, lease, found, excluded, command, say).run(address, fresh)
     finally:
         _release(lease, say)
     outcome.summary["expectations"] = result.expectations(loaded.spec, outcome.summary["ledger"]["total"])
@@ -119,6 +124,7 @@ class _Job:
         run: Run,
         lease: Lease,
         found: dict[str, list[sources.SourceFile]],
+        excluded: str | None,
         command: str,
         say: Callable[[str], None],
     ):
@@ -132,6 +138,7 @@ class _Job:
             "spec": loaded.spec.model_dump(mode="json"),
             "attempt": run.attempt,
             "run": run.id,
+            "exclude": excluded,
         }
 
     def run(self, address: str | None, fresh: bool) -> Outcome:
@@ -202,11 +209,14 @@ class _Job:
     def _stages(self, resources: engine.Resources, facts: dict[str, Any]) -> Outcome:
         run, spec = self.run_, self.spec
         plan = self._plan()
+        if spec.clean.boilerplate:
+            self._boilerplate(plan, resources)
         for shard in plan:
             shard["key"] = annotate.shard_key(spec, shard, run.salt)
-        rows = self._stage(
+        annotated = self._stage(
             "annotate", annotate.annotate_shard, [{"shard": s, "key": s["key"]} for s in plan], resources
         )
+        rows = sum(done["rows"] for done in annotated)
         named = [{"index": shard["index"], "key": shard["key"]} for shard in plan]
         decided = None
         if spec.dedup.exact or spec.dedup.near:
@@ -228,16 +238,29 @@ class _Job:
             committed = units.commit("shards", {"shards": planned, "shard_size": self.spec.resources.shard_size})
         return committed["shards"]
 
+    def _boilerplate(self, plan: list[dict[str, Any]], resources: engine.Resources) -> None:
+        """Find the sites' boilerplate; give each shard the file with its sites' lines, under `boilerplate`."""
+        keys = [boilerplate_stages.counts_key(self.spec, shard, self.run_.salt) for shard in plan]
+        items = [{"shard": shard, "counts": key} for shard, key in zip(plan, keys, strict=True)]
+        counted = self._stage("boilerplate: count", boilerplate_stages.count_shard, items, resources)
+        parts = boilerplate_stages.parts(sum(done["rows"] for done in counted))
+        shared: dict[str, Any] = {"merge": boilerplate_stages.merge_key(self.spec, keys, parts), "parts": parts}
+        merges = [{**shared, "part": part, "counts": keys} for part in range(parts)]
+        self._stage("boilerplate: merge", boilerplate_stages.merge_part, merges, resources)
+        items = [{**shared, **item} for item in items]
+        for done in self._stage("boilerplate: lines", boilerplate_stages.lines_of, items, resources):
+            plan[done["index"]]["boilerplate"] = {"file": done["file"], "digest": done["digest"]}
+
     def _stage(
         self, name: str, work: engine.WorkFunction, items: list[dict[str, Any]], resources: engine.Resources
-    ) -> int:
-        """Do a stage's units; return their rows."""
-        rows = 0
+    ) -> list[dict[str, Any]]:
+        """Do a stage's units; return what they returned."""
+        results = []
         sizes = {item["shard"]["index"]: item["shard"]["text_size"] for item in items if "shard" in item}
         self.events.add("stage started", stage=name, units=len(items))
         with Progress(name, len(items), sum(sizes.values())) as progress:
             for done in engine.run_units(work, [{**self.base, **item} for item in items], resources):
-                rows += done["rows"]
+                results.append(done)
                 progress.add(done["rows"], sizes.get(done.get("index", -1), 0), done["reused"])
                 self.events.add(
                     "unit reused" if done["reused"] else "unit committed",
@@ -250,7 +273,7 @@ class _Job:
                         "another driver took over this run (this one was silent too long): leaving it to that one."
                     )
         self.events.add("stage done", stage=name)
-        return rows
+        return results
 
     def _finish(self, plan: list[dict[str, Any]], facts: dict[str, Any]) -> Outcome:
         run = self.run_

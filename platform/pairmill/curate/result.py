@@ -188,8 +188,7 @@ def _rule_row(active: thresholds.ActiveRule, rejected: dict[str, int]) -> dict[s
         "describe": rule.describe,
         "source": rule.source,
         "direction": rule.direction,
-        "min": active.min,
-        "max": active.max,
+        **active.to_json(),
         "rejected": rejected.get(rule.name, 0),
     }
 

@@ -12,18 +12,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pairmill.curate import annotate, decide, shardfiles, thresholds
+from pairmill.curate import annotate, decide, exclude, shardfiles, thresholds
 from pairmill.curate.samples import Samples
 from pairmill.curate.shards import input_of
 from pairmill.pairs.batch import QUARANTINE
 from pairmill.pairs.schema import PAIR
 from pairmill.runs.storage import Storage, open_storage
 from pairmill.runs.units import Stopwatch, Units
-from pairmill.spec.curate import SCORE_COLUMNS, CurateSpec
+from pairmill.spec.curate import CurateSpec
 
 VERSION = 1
 STAGE = "select"
-KEPT = pa.schema([*PAIR, *[pa.field(column, pa.float32()) for column in SCORE_COLUMNS]])
 DECISION = pa.schema(
     [
         ("reason", pa.string()),
@@ -34,8 +33,22 @@ DECISION = pa.schema(
         ("duplicate_of", pa.int64()),
     ]
 )
-REJECTED = pa.schema([*PAIR, *DECISION, *[KEPT.field(column) for column in SCORE_COLUMNS]])
 QUARANTINED = pa.schema([("source", pa.string()), *QUARANTINE])
+
+
+def kept_schema(spec: CurateSpec) -> pa.Schema:
+    """Columns of a run's kept rows: the pair, and the scores that are computed for this spec, by name."""
+    return pa.schema([*PAIR, *_scores(spec)])
+
+
+def rejected_schema(spec: CurateSpec) -> pa.Schema:
+    """Columns of a run's rejected rows: those of the kept ones, and what was decided."""
+    return pa.schema([*PAIR, *DECISION, *_scores(spec)])
+
+
+def _scores(spec: CurateSpec) -> list[pa.Field]:
+    columns = (column for rule in thresholds.scored_rules(spec) for column in rule.columns)
+    return [pa.field(column, pa.float32()) for column in sorted(columns)]
 
 
 @dataclass
@@ -75,6 +88,7 @@ def _select(storage: Storage, spec: CurateSpec, item: dict[str, Any], run: str, 
     spec_input = input_of(spec, shard)
     rules = thresholds.active_rules(spec.filters, spec.language.min_confidence)
     decided = _decisions(storage, item, shard["index"])
+    exclusions = exclude.load(item["storage"], item["exclude"])
     tally, samples = Tally(), Samples(spec.report.samples_per_reason)
     unique = f"{name}-{item['attempt']}-{np.random.default_rng().integers(1 << 32):08x}"
     paths = {part: f"{run}/{part}/{unique}.parquet" for part in ("kept", "rejected", "dedup_index")}
@@ -83,14 +97,20 @@ def _select(storage: Storage, spec: CurateSpec, item: dict[str, Any], run: str, 
         [pa.field("pair_id", pa.int64()), *[annotate.schema(spec).field(c) for c in index_columns]]
     )
     with ExitStack() as files:
-        kept_file = files.enter_context(storage.parquet_writer(paths["kept"], KEPT))
-        rejected_file = files.enter_context(storage.parquet_writer(paths["rejected"], REJECTED))
+        kept_file = files.enter_context(storage.parquet_writer(paths["kept"], kept_schema(spec)))
+        rejected_file = files.enter_context(storage.parquet_writer(paths["rejected"], rejected_schema(spec)))
         index_file = files.enter_context(
             storage.parquet_writer(paths["dedup_index"], index_schema, plain=index_columns)
         )
         for first, table in shardfiles.read(storage, shard["key"], annotate.schema(spec).names):
-            rows = _rows(table, shardfiles.pair_ids(shard["index"], np.arange(first, first + len(table))), spec_input)
-            rejected = _reject(rows, thresholds.apply(rules, table), rules, decided)
+            rows = _rows(
+                table,
+                kept_schema(spec),
+                shardfiles.pair_ids(shard["index"], np.arange(first, first + len(table))),
+                spec_input,
+            )
+            opted_out = exclusions.matches(table)
+            rejected = _reject(rows, thresholds.apply(rules, table), rules, decided, opted_out)
             keeps = pc.is_null(rejected["reason"])
             tally.add(rows["anchor_lang"], rows["positive_lang"], pc.fill_null(rejected["reason"], "kept"))
             kept, lost = rows.filter(keeps), rejected.filter(pc.invert(keeps))
@@ -106,18 +126,18 @@ def _select(storage: Storage, spec: CurateSpec, item: dict[str, Any], run: str, 
     return {**tally.to_json(), "files": paths, "samples": samples_path, "quarantine": quarantine}
 
 
-def _rows(table: pa.Table, ids: np.ndarray, spec_input: Any) -> pa.Table:
-    """An annotated table as pairs of this run, with the schema KEPT."""
+def _rows(table: pa.Table, schema: pa.Schema, ids: np.ndarray, spec_input: Any) -> pa.Table:
+    """An annotated table as pairs of this run."""
     constants = {"source": spec_input.name, "form": spec_input.form}
     columns = []
-    for want in KEPT:
+    for want in schema:
         if want.name == "pair_id":
             columns.append(pa.array(ids))
         elif want.name in constants:
             columns.append(pa.repeat(pa.scalar(constants[want.name], pa.string()), len(table)))
         else:
             columns.append(table[want.name])
-    return pa.table(columns, schema=KEPT)
+    return pa.table(columns, schema=schema)
 
 
 def _decisions(storage: Storage, item: dict[str, Any], shard: int) -> pa.Table:
@@ -126,11 +146,15 @@ def _decisions(storage: Storage, item: dict[str, Any], shard: int) -> pa.Table:
 
 
 def _reject(
-    rows: pa.Table, verdict: thresholds.Verdict, rules: list[thresholds.ActiveRule], decided: pa.Table
+    rows: pa.Table,
+    verdict: thresholds.Verdict,
+    rules: list[thresholds.ActiveRule],
+    decided: pa.Table,
+    opted_out: np.ndarray,
 ) -> pa.Table:
-    """`rows` with the columns of REJECTED; `reason` is null for rows that stay."""
+    """`rows` with the columns of rejected ones; `reason` is null for rows that stay."""
     count = len(rows)
-    names = np.array([*[rule.name for rule in rules], "exact_duplicate", "near_duplicate"], object)
+    names = np.array([rule.name for rule in rules], object)
     reason = np.full(count, None, object)
     stage = np.full(count, None, object)
     failing = verdict.first >= 0
@@ -149,6 +173,8 @@ def _reject(
     partner[at], has_partner[at] = np.asarray(chosen["duplicate_of"]), True
     value[at] = np.asarray(chosen["similarity"])
     threshold[at] = np.nan
+    reason[opted_out], stage[opted_out] = exclude.REASON, "exclude"
+    value[opted_out] = threshold[opted_out] = np.nan
     extra = {
         "reason": pa.array(reason, pa.string()),
         "failed": _failed(verdict.failing, reason, names),
@@ -157,17 +183,18 @@ def _reject(
         "threshold": pa.array(threshold, pa.float32(), mask=np.isnan(threshold)),
         "duplicate_of": pa.array(partner, mask=~has_partner),
     }
-    return pa.table([extra[f.name] if f.name in extra else rows[f.name] for f in REJECTED], schema=REJECTED)
+    schema = pa.schema([*PAIR, *DECISION, *[f for f in rows.schema if f.name not in PAIR.names]])
+    return pa.table([extra[f.name] if f.name in extra else rows[f.name] for f in schema], schema=schema)
 
 
 def _failed(masks: np.ndarray, reason: np.ndarray, names: np.ndarray) -> pa.Array:
-    """The names of all failing rules per row; a duplicate's is its reason. Built per distinct combination."""
+    """The names of all failing rules per row, built per distinct combination; for other reasons, the reason alone."""
     distinct, inverse = np.unique(masks, return_inverse=True)
-    lists = [[str(name) for bit, name in enumerate(names[:-2]) if int(mask) >> bit & 1] for mask in distinct]
-    table = [*lists, ["exact_duplicate"], ["near_duplicate"]]
-    choice = np.where(
-        reason == "exact_duplicate", len(lists), np.where(reason == "near_duplicate", len(lists) + 1, inverse)
-    )
+    table = [[str(name) for bit, name in enumerate(names) if int(mask) >> bit & 1] for mask in distinct]
+    choice = inverse.astype(np.int64)
+    for other in ("exact_duplicate", "near_duplicate", exclude.REASON):
+        choice[reason == other] = len(table)
+        table.append([other])
     return pa.array(table, pa.list_(pa.string())).take(pa.array(choice))
 
 

@@ -14,7 +14,7 @@ import numpy as np
 Kernel = Callable[..., Any]
 
 
-def _compile(function: Kernel, inputs: str, outputs: str, result: str = "void") -> Kernel:
+def compile_kernel(function: Kernel, inputs: str, outputs: str, result: str = "void") -> Kernel:
     """Compile a function of arrays and numbers that may only be read, and of arrays that are written."""
     import numba
 
@@ -39,7 +39,7 @@ def fold() -> Kernel:
     with that bit set.
     """
     inputs = "uint32[] int64[] uint32[] uint32 uint32 uint32[] int64[]"
-    return _compile(_fold, inputs, "uint32[::1] int64[::1] int64[::1]", "int64")
+    return compile_kernel(_fold, inputs, "uint32[::1] int64[::1] int64[::1]", "int64")
 
 
 @cache
@@ -48,7 +48,7 @@ def hash_windows() -> Kernel:
 
     Writes the hashes of all windows of `size` values of each row, or of the whole row if it is shorter, not empty.
     """
-    return _compile(_hash_windows, "uint32[] int64[] int64 uint64[]", "uint64[::1] int64[::1]")
+    return compile_kernel(_hash_windows, "uint32[] int64[] int64 uint64[]", "uint64[::1] int64[::1]")
 
 
 @cache
@@ -57,13 +57,13 @@ def lowest() -> Kernel:
 
     h is the high half of each of the row's hashes.
     """
-    return _compile(_lowest, "uint64[] int64[] uint32[] uint32[]", "uint32[:,::1]")
+    return compile_kernel(_lowest, "uint64[] int64[] uint32[] uint32[]", "uint32[:,::1]")
 
 
 @cache
 def unique() -> Kernel:
     """Return unique(values, offsets, out, out_offsets): writes each sorted row without its repeats."""
-    return _compile(_unique, "uint64[] int64[]", "uint64[::1] int64[::1]")
+    return compile_kernel(_unique, "uint64[] int64[]", "uint64[::1] int64[::1]")
 
 
 @cache
@@ -76,7 +76,7 @@ def walk() -> Kernel:
     a sorted set values[offsets[row]:offsets[row + 1]]. A row whose label is held by a kept row (`holder[label]`) goes.
     """
     inputs = "int64[] int64[][] int64 uint64[] int64[] float64 int64[]"
-    return _compile(_walk, inputs, "boolean[::1] int64[::1] float32[::1] int64[::1]")
+    return compile_kernel(_walk, inputs, "boolean[::1] int64[::1] float32[::1] int64[::1]")
 
 
 def _fold(  # type: ignore[no-untyped-def]
