@@ -2,8 +2,9 @@
 
     python tests/benchmarks/annotate_rate.py SHARED_DATA [--rows 40000] [--datatrove PYTHON --lid MODEL]
 
-Timed is `annotate.annotate`, the function that jobs call, on batches as jobs make them: short pairs (Bible and software
-help) with preset bitext, pages with preset web; the steps are timed inside it. A pair's text counts with both sides.
+Timed is `annotate.annotate`, the function that jobs call, on batches as jobs make them: short pairs (Tatoeba's
+sentences; Bible verses and software help) with preset bitext, pages with preset web; the steps are timed inside it. A
+pair's text counts with both sides.
 
 PYTHON is an interpreter with datatrove and fasttext, MODEL the file lid.176.ftz. datatrove gets the same texts for the
 steps that it has: language (lid.176), Gopher quality and repetition, C4, FineWeb, MinHash signature (its defaults); it
@@ -56,7 +57,7 @@ from datatrove.pipeline.filters import (C4QualityFilter, FineWebQualityFilter, G
 from datatrove.utils import lid
 for module in (c4_filters, fineweb_quality_filter, gopher_quality_filter, gopher_repetition_filter):
     module.split_into_words = lambda text, language: text.split()
-    module.split_into_sentences = lambda text, language: re.split(r"(?<=[.!?])\\\\s+", text)
+    module.split_into_sentences = lambda text, language: re.split(r"(?<=[.!?])\\s+", text)
 lid.cached_asset_path_or_download = lambda *_, **__: sys.argv[2]
 texts = pq.read_table(sys.argv[1])["text"].to_pylist()
 documents = [Document(text, str(i)) for i, text in enumerate(texts)]
@@ -97,7 +98,11 @@ def main() -> None:
     pages = _read(
         options.data / "web/documents.parquet", ("title", "text", "lang_declared", "lang_declared"), options.rows // 5
     )
-    rate("short pairs, preset bitext", short, "bitext", "bitext")
+    sentences = _read(options.data / "eval/tatoeba/tatoeba.parquet", ("src", "eng", "lang", "iso639_3"), options.rows)
+    english = pa.repeat(pa.scalar("en"), len(sentences))
+    sentences = sentences.set_column(sentences.schema.get_field_index("positive_lang"), "positive_lang", english)
+    rate("sentences, preset bitext", sentences, "bitext", "bitext")
+    rate("verses and help, preset bitext", short, "bitext", "bitext")
     seconds = rate("pages, preset web", pages, "web", "title-body")
     if options.datatrove:
         compare(options, pages, seconds)

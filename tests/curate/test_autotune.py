@@ -85,6 +85,29 @@ def test_too_few_rows_and_constant_scores_propose_nothing(loaded):
     assert propose(scores(loaded.spec, np.full(1_000, 1.5)), loaded.spec, "percentile") == []
 
 
+@pytest.mark.parametrize(
+    "filters",
+    [
+        "{per_pair: {en-de: {length_ratio: 4}}}",
+        "{per_language: {de: {length_ratio: 4}}}",
+        "{per_pair: {de-en: {length_ratio: off}}}",
+    ],
+)
+def test_what_the_spec_says_for_a_language_or_pair_is_not_tuned(filters):
+    spec = loads(TEXT.partition("filters:")[0].replace("${env:PART}", "1") + f"filters: {filters}\n", "tune.yaml").spec
+    noisy = scores(spec, np.concatenate([clean_ratio(2_000, 0.25), np.linspace(2.7, 9, 100)]), ("de-AT", "en"))
+    assert propose(noisy, spec, "percentile") == []
+
+
+def test_spellings_of_a_language_are_one_pair_and_what_no_spec_can_name_is_left_out(loaded):
+    ratio = np.concatenate([clean_ratio(300, 0.25), np.linspace(2.7, 9, 20)])
+    pairs = [("pt_BR", "en"), ("pt-BR", "en"), ("English", "Deutsch"), ("", "en"), ("ca-valencia", "en")]
+    table = pa.concat_tables([scores(loaded.spec, ratio, pair) for pair in pairs])
+    found = propose(table, loaded.spec, "percentile")
+    assert {(p.pair, p.rows) for p in found} == {("pt-BR-en", 640)}
+    assert "pt-BR-en:" in tuned_spec(loaded, found, "a test")
+
+
 def test_the_spec_written_is_valid_keeps_its_own_settings_and_says_why(loaded):
     ratio = np.concatenate([clean_ratio(2_000, 0.25), np.linspace(2.7, 9, 100)])
     text = tuned_spec(loaded, propose(scores(loaded.spec, ratio), loaded.spec, "percentile"), "a test")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
 
 import pyarrow as pa
 import pytest
 
 from pairmill.curate import exclude
+from pairmill.curate.explain import explain_text
 from pairmill.curate.job import run_curate
 from pairmill.errors import SourceError
 from pairmill.spec.load import loads
@@ -27,6 +29,7 @@ ROWS = [
     ("the other side", "please remove this", None),
     ("", "nine", None),
 ]
+MAIL = ("Write to somebody@mail.example", "eleven", "https://example.org/m")
 LIST = """# what people asked us to leave out
 example.org
 
@@ -72,6 +75,52 @@ def test_a_site_s_front_page_means_the_site(tmp_path):
     assert matched(tmp_path, "https://shop.net\n")[3:6] == [True, True, True]
 
 
+@pytest.mark.parametrize(
+    ("entry", "url"),
+    [
+        ("example.org", "https://user:secret@example.org/a"),
+        ("example.org", "https://example.org?page=2"),
+        ("example.org", "HTTPS://WWW.EXAMPLE.ORG.:443/a"),
+        ("*.example.org", "http://blog.example.org/"),
+        ("domain: https://example.org/", "http://example.org/a"),
+        ("domain: localhost", "http://localhost:8000/a"),
+        ("192.0.2.7", "http://192.0.2.7/a"),
+        ("bücher.example", "https://xn--bcher-kva.example/"),
+        ("xn--bcher-kva.example", "https://Bücher.example/"),
+        ("https://example.org:443/a", "http://example.org/a#part"),
+        ("example.org/a/", "https://example.org/a/b?c"),
+        ("https://example.org/größe", "https://example.org/gr%C3%B6%C3%9Fe"),
+    ],
+)
+def test_one_address_is_recognised_however_it_is_written(tmp_path, entry, url):
+    assert by_url(tmp_path, entry, [url, "https://other.example/a", None]) == [True, False, False]
+
+
+def by_url(tmp_path, entries: str, urls: list[str | None]) -> list[bool]:
+    path = tmp_path / "optout.txt"
+    path.write_text(entries, "utf-8")
+    key = exclude.publish(str(tmp_path / "store"), [str(path)])
+    texts = pa.array(["text"] * len(urls), pa.large_string())
+    rows = pa.table({"anchor": texts, "positive": texts, "url": pa.array(urls, pa.large_string())})
+    return exclude.load(str(tmp_path / "store"), key).matches(rows).tolist()
+
+
+def test_many_entries_of_one_host_cost_a_page_no_more_than_few(tmp_path):
+    entries = "".join(f"https://example.org/{n}/\nhttps://example.org/page-{n}\n" for n in range(20_000))
+    urls = [f"https://example.org/{n % 30_000}/x" for n in range(30_000)]
+    started = time.process_time()
+    assert sum(by_url(tmp_path, entries, urls)) == 20_000
+    assert time.process_time() - started < 20  # compared one by one: some minutes
+
+
+def test_the_job_says_how_the_entries_were_understood(tmp_path):
+    path = tmp_path / "optout.txt"
+    path.write_text("example.org\nexample.org/a\nnot.an address\n\n# comment\n", "utf-8")
+    said: list[str] = []
+    exclude.publish(str(tmp_path / "store"), [str(path)], said.append)
+    assert said == ["exclude: 1 by domain, 1 by url, 1 by text"]
+
+
 def test_an_empty_list_matches_nothing(tmp_path):
     assert not any(matched(tmp_path, "# nothing\n\n"))
 
@@ -94,7 +143,7 @@ kind: curate
 name: optout
 inputs:
   - {{name: rows, format: jsonl, path: "{folder}/rows.jsonl", columns: {{url: url}}, language: trust}}
-filters: {{preset: none}}
+filters: {{preset: none, rules: {{emails: 0}}}}
 exclude: ["{folder}/optout.txt"]
 """
 
@@ -102,7 +151,7 @@ exclude: ["{folder}/optout.txt"]
 @pytest.mark.usefixtures("local_ray")
 def test_a_job_rejects_what_is_opted_out_and_a_changed_list_is_another_run(tmp_path):
     keys = ("anchor", "positive", "url")
-    text = "".join(json.dumps(dict(zip(keys, row, strict=True))) + "\n" for row in [*ROWS, ROWS[0]])
+    text = "".join(json.dumps(dict(zip(keys, row, strict=True))) + "\n" for row in [*ROWS, ROWS[0], MAIL])
     (tmp_path / "rows.jsonl").write_text(text)
     runs = []
     for entries in (LIST, LIST + "shop.net\n"):
@@ -110,9 +159,11 @@ def test_a_job_rejects_what_is_opted_out_and_a_changed_list_is_another_run(tmp_p
         loaded = loads(SPEC.format(folder=tmp_path), "test.yaml")
         runs.append(run_curate(loaded, str(tmp_path / "store"), None, False, "pairmill run", lambda line: None))
     first, second = (outcome.summary["ledger"]["total"] for outcome in runs)
-    assert first["rejected"] == {"excluded": 7} and first["kept"] == 4
-    assert second["rejected"] == {"excluded": 8} and second["kept"] == 3
+    assert first["rejected"] == {"excluded": 8} and first["kept"] == 4
+    assert second["rejected"] == {"excluded": 9} and second["kept"] == 3
     assert runs[0].run.id != runs[1].run.id
     rejected = table(runs[0].run, "rejected")
     assert set(rejected["reason"].to_pylist()) == {"excluded"} and set(rejected["stage"].to_pylist()) == {"exclude"}
+    story = explain_text(runs[0].run, MAIL[0], 1)
+    assert "rejected, excluded" in story and "FAILED" in story, "an excluded row may fail rules, too"
     assert committed(runs[1].run).get("annotate", []) == [], "a new opt-out annotates nothing again"

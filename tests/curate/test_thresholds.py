@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pairmill.curate.thresholds import ActiveRule, active_rules, apply, scored_rules
+from pairmill.curate.thresholds import ActiveRule, active_rules, apply, rules_for, scored_rules
 from pairmill.spec.curate import MOST_ACTIVE, Filters
 from pairmill.spec.load import loads
 from pairmill.spec.rule import FAMILIES
@@ -199,3 +199,12 @@ def test_rules_that_a_spec_names_are_scored_too() -> None:
     assert scored("filters: {preset: none, rules: {numbers: on, html: off}}") == ["numbers"]
     assert scored("filters: {preset: none, per_pair: {de-en: {brackets: on}}}") == ["brackets"]
     assert scored("filters: {preset: none}\ndedup: {near: {keep: {best: letters_positive}}}") == ["letters"]
+
+
+def test_rules_on_translations_do_not_apply_to_other_forms_unless_named():
+    spec = loads(
+        "kind: curate\nname: x\ninputs: [{name: a, format: jsonl, path: a}]\nfilters: {rules: {numbers: 0.5}}", "x.yaml"
+    ).spec
+    pair = {rule.name for rule in rules_for(spec, "title-body") if rule.per == "pair"}
+    assert pair == {"identical", "numbers"}
+    assert rules_for(spec, "bitext") == scored_rules(spec)

@@ -144,6 +144,23 @@ def test_the_largest_language_pairs_are_shown_and_the_others_summed() -> None:
     assert "9,800 more pairs 48,024,900 9,800" in text
 
 
+def test_codes_of_one_language_do_not_disagree() -> None:
+    pairs = [("zh-CN", "zh"), ("nb", "no"), ("pt-BR", "pt"), ("pt-BR", "en")]
+    summary = {"declared_identified": [{"declared": a, "identified": b, "rows": 10} for a, b in pairs]}
+    text = Page(render(summary)).text
+    assert "Of 40 sides with a declared and an identified language, 30 (75.0%) agree" in text
+
+
+def test_a_rule_shows_what_holds_for_languages_and_pairs(realistic: dict[str, Any]) -> None:
+    rules = copy.deepcopy(realistic["rules"])
+    rules[0] |= {"enabled": False, "per_pair": {"de-en": {"enabled": True, "min": None, "max": 1.3}}}
+    others = {f"x{n:02}": {"enabled": n > 0, "min": 0.5, "max": None} for n in range(30)}
+    rules[1] |= {"enabled": True, "per_language": others}
+    text = Page(render({**realistic, "rules": rules})).text
+    assert "(for some languages: de-en ≤ 1.3)" in text
+    assert "x00 off, x01 ≥ 0.5" in text and "x19 ≥ 0.5, 10 more)" in text
+
+
 def test_the_largest_disagreement_of_declared_and_identified_comes_first() -> None:
     summary = report_summaries.empty()
     summary["declared_identified"] = [

@@ -27,6 +27,12 @@ def test_kind_name_and_inputs_alone_are_a_valid_spec():
     assert spec.filters.preset == "bitext"
 
 
+def test_boilerplate_keeps_lines_unless_told_otherwise():
+    text = BASE.replace("path:", "columns: {url: u}, path:") + "clean: {boilerplate: on}\n"
+    assert loads(text, "x").spec.clean.whitespace == "lines"
+    assert loads(text, "x", ["clean.boilerplate=off"]).spec.clean.whitespace == "collapse"
+
+
 @pytest.mark.parametrize(
     ("text", "parts"),
     [
@@ -52,8 +58,13 @@ def test_kind_name_and_inputs_alone_are_a_valid_spec():
         (BASE + "resources: {memory_per_task: 1 lot}\n", ["resources.memory_per_task", "not a size", "1GB"]),
         (BASE + "dedup: {near: {bands: 32}}\n", ["dedup.near", "bands x rows = 256", "128"]),
         (BASE + "dedup: {near: {keep: {best: lenght}}}\n", ["keep", "lenght", "allowed: score"]),
+        (
+            BASE.replace("path:", "columns: {url: u}, path:") + "clean: {boilerplate: on, whitespace: collapse}\n",
+            ["jobs/x.yaml:5", "clean", "boilerplate looks at lines", "whitespace: lines"],
+        ),
+        (BASE + "clean: {boilerplate: on}\n", ["clean.boilerplate", "no input has one", "columns: {url: ..}"]),
         (BASE + "decontaminate: {against: [x]}\n", ["decontaminate", "not in this version"]),
-        (BASE.replace("jsonl,", "jsonk,"), ["inputs[0]", "'jsonk'", "'jsonl'", "moses"]),
+        (BASE.replace("jsonl,", "jsonlines,"), ["inputs[0]", "'jsonlines'", "'jsonl'", "moses"]),
         (BASE.replace("format: jsonl, ", ""), ["inputs[0]", "`format` is missing", "gettext"]),
         (BASE.replace("path", "pth"), ["inputs[0].path", "missing", "inputs[0].pth", "unknown key", "'path'"]),
         (BASE.replace("kind: curate", "kind: curat"), ["kind", "'curat'", "'curate'"]),

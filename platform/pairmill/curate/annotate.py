@@ -30,7 +30,7 @@ from pairmill.runs.storage import open_storage
 from pairmill.runs.units import Stopwatch, Units, digest
 from pairmill.spec.curate import CurateSpec
 
-VERSION = 1
+VERSION = 2
 PREFIX = "stages/annotate"
 CHUNK_RECORDS = 250_000
 BATCH_ROWS, BATCH_BYTES = 2_048, 1 << 20  # rows annotated at once: enough for fixed costs, few enough for the cache
@@ -48,7 +48,8 @@ def meaning(spec: CurateSpec, spec_input: Any) -> dict[str, Any]:
             "policy": spec_input.language,
             "min_confidence": spec.language.min_confidence,
         },
-        "rules": versions(rule.name for rule in thresholds.scored_rules(spec)),
+        "rules": versions(rule.name for rule in thresholds.rules_for(spec, spec_input.form)),
+        "columns": [rule.name for rule in thresholds.scored_rules(spec)],
         "exact": keys(spec)[0],
         "signature": keys(spec)[1],
         "unicode": shingles.UNICODE,
@@ -151,8 +152,10 @@ def annotate(
         if policy != "trust":
             stats.count_languages(declared, found)
         sides[side] = Side(texts, final)
-    columns["negatives"] = _clean_lists(columns["negatives"], spec)
-    columns |= score_all(sides["anchor"], sides["positive"], [rule.name for rule in thresholds.scored_rules(spec)])
+    columns["negatives"], changed = _clean_lists(columns["negatives"], spec)
+    stats.cleaning.update(changed)
+    rules = [rule.name for rule in thresholds.rules_for(spec, spec_input.form)]
+    columns |= score_all(sides["anchor"], sides["positive"], rules)
     exact_key = spec.dedup.exact.key if spec.dedup.exact else "pair"
     columns["exact"] = _binary(_exact_hash(columns, exact_key))
     if near := spec.dedup.near:
@@ -160,7 +163,8 @@ def annotate(
             minhash.signatures(key_text(columns, near.key), slots=near.slots, engine=near.signature)
         )
     want = schema(spec)
-    return pa.table([pa.array(columns[f.name], f.type) for f in want], schema=want)
+    unknown = np.full(len(pairs), np.nan, np.float32)  # of a rule that does not apply
+    return pa.table([pa.array(columns.get(f.name, unknown), f.type) for f in want], schema=want)
 
 
 def clean_sides(pairs: Any, spec: CurateSpec) -> tuple[dict[str, pa.Array], dict[str, int]]:
@@ -190,14 +194,15 @@ def _binary(matrix: np.ndarray) -> pa.Array:
     return pa.Array.from_buffers(pa.binary(width), len(matrix), [None, pa.py_buffer(matrix)])
 
 
-def _clean_lists(lists: pa.Array, spec: CurateSpec) -> pa.Array:
+def _clean_lists(lists: pa.Array, spec: CurateSpec) -> tuple[pa.Array, dict[str, int]]:
+    """The texts in the lists, cleaned, and the changed ones by step."""
     if lists.null_count == len(lists):
-        return lists
+        return lists, {}
     if lists.values.null_count:  # a missing negative is none, not an empty one
         rows = [None if row is None else [text for text in row if text is not None] for row in lists.to_pylist()]
         lists = pa.array(rows, lists.type)
-    values, _ = clean.clean(lists.values, spec.clean)
-    return pa.ListArray.from_arrays(lists.offsets, values, mask=lists.is_null())
+    values, changed = clean.clean(lists.values, spec.clean)
+    return pa.ListArray.from_arrays(lists.offsets, values, mask=lists.is_null()), changed
 
 
 @dataclass

@@ -11,7 +11,7 @@
                taken for noise, and the bound is where the rule separates the two best, if it does (Youden's J >= 0.5).
 3. A proposal stays between the bounds of the presets strict and lenient. Where a rule's scores say nothing (nearly all
    rows have one value), or no row of the sample fares otherwise, the spec's bound stays. So a small or odd sample moves
-   little, and nothing out of reason.
+   little, and nothing out of reason. What the spec (or the rule) says for one of the languages or the pair stays, too.
 4. `tuned_spec` writes the bounds under `filters.per_pair`, each with its evidence as a comment.
 """
 
@@ -26,8 +26,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pairmill.curate import annotate, shards, thresholds
+from pairmill.curate.language.codes import canonical
 from pairmill.pairs import sources
-from pairmill.spec.curate import CurateSpec
+from pairmill.spec.curate import CurateSpec, split_pair
 from pairmill.spec.rule import Rule
 from pairmill.spec.rules import RULES
 
@@ -98,22 +99,34 @@ def propose(table: pa.Table, spec: CurateSpec, method: Method, z: float = 4.0) -
     rules = thresholds.active_rules(spec.filters, spec.language.min_confidence)
     failing = thresholds.apply(rules, table).failing
     anchor, positive = (pc.fill_null(table[f"{side}_lang"], "") for side in ("anchor", "positive"))
-    names = pc.binary_join_element_wise(anchor, positive, "-").combine_chunks().dictionary_encode()
-    which = names.indices.to_numpy(zero_copy_only=False)
     found: list[Proposal] = []
-    for number, pair in enumerate(names.dictionary.to_pylist()):
-        rows = np.flatnonzero(which == number)
-        languages = (anchor[int(rows[0])].as_py(), positive[int(rows[0])].as_py())
-        if len(rows) < MIN_ROWS or not all(languages):
-            continue
+    for languages, rows in _pairs(anchor, positive):
         part = table.take(pa.array(rows))
         active = [rule.at(rule.rule.columns[0], *languages) for rule in rules]
         noisy = _noisy(part, active) if method == "clusters" else None
-        for bit, rule in enumerate(active):
-            if rule.enabled and rule.name not in _FIXED:
+        for bit, rule in enumerate(rules):
+            own = any(rule.at(column, *languages) is not rule for column in rule.rule.columns)
+            if rule.enabled and not own and rule.name not in _FIXED:
                 others_pass = failing[rows] & ~np.uint64(1 << bit) == 0
-                found += _of_rule(part, pair, rule, others_pass, noisy, z)
+                found += _of_rule(part, "-".join(languages), rule, others_pass, noisy, z)
     return sorted(found, key=lambda p: (p.pair, list(RULES).index(p.rule)))
+
+
+def _pairs(anchor: pa.ChunkedArray, positive: pa.ChunkedArray) -> Iterator[tuple[tuple[str, str], np.ndarray]]:
+    """The language pairs of MIN_ROWS rows or more that a spec can name, with their rows; one spelling each."""
+    codes = [pa.array([canonical(code) for code in side.to_pylist()], pa.string()) for side in (anchor, positive)]
+    table = pa.table([*codes, np.arange(len(anchor))], names=["anchor", "positive", "row"])
+    for found in table.group_by(["anchor", "positive"]).aggregate([("row", "list")]).to_pylist():
+        pair = (found["anchor"], found["positive"])
+        if len(found["row_list"]) >= MIN_ROWS and _can_be_named(pair):
+            yield pair, np.sort(found["row_list"])
+
+
+def _can_be_named(pair: tuple[str, str]) -> bool:
+    try:
+        return split_pair("-".join(pair)) == pair
+    except ValueError:
+        return False
 
 
 def _of_rule(

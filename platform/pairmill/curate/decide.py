@@ -25,7 +25,7 @@ from pairmill.runs.units import Stopwatch, Units
 from pairmill.spec.curate import CurateSpec, Near
 from pairmill.spec.rules import RULES
 
-VERSION = 1
+VERSION = 2
 SCHEMA = pa.schema(
     [("pair_id", pa.int64()), ("reason", pa.string()), ("duplicate_of", pa.int64()), ("similarity", pa.float32())]
 )

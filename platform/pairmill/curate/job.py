@@ -15,7 +15,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from pairmill import __version__
-from pairmill.curate import annotate, boilerplate_stages, decide, exclude, groups, language, result, select, shards
+from pairmill.curate import (
+    annotate,
+    boilerplate,
+    boilerplate_stages,
+    decide,
+    exclude,
+    groups,
+    language,
+    result,
+    select,
+    shards,
+)
 from pairmill.curate.dedup import groups as kernels_groups
 from pairmill.curate.dedup import resolve
 from pairmill.errors import PairmillError
@@ -35,6 +46,7 @@ VERSIONS = {
     "decide": [decide.VERSION, resolve.VERSION],
     "select": select.VERSION,
     "exclude": exclude.VERSION,
+    "boilerplate": boilerplate.VERSION,
 }
 
 
@@ -70,7 +82,7 @@ def run_curate(
     storage = open_storage(storage_uri)
     storage.check()
     found = {spec_input.name: sources.find(spec_input) for spec_input in loaded.spec.inputs}
-    excluded = exclude.publish(storage.uri, loaded.spec.exclude)
+    excluded = exclude.publish(storage.uri, loaded.spec.exclude, say)
     run = Run(storage, run_id(loaded, found, excluded))
     say(f"run {run.id} in {storage.uri}")
     lease = Lease(storage, run.path("lease"), run.attempt)

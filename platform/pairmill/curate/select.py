@@ -21,7 +21,7 @@ from pairmill.runs.storage import Storage, open_storage
 from pairmill.runs.units import Stopwatch, Units
 from pairmill.spec.curate import CurateSpec
 
-VERSION = 1
+VERSION = 2
 STAGE = "select"
 DECISION = pa.schema(
     [

@@ -108,6 +108,19 @@ def scored_rules(spec: CurateSpec) -> list[Rule]:
     ]
 
 
+def rules_for(spec: CurateSpec, form: str) -> list[Rule]:
+    """The scored rules that apply to pairs of a form.
+
+    Rules on the pair expect a translation: to other forms (a title and its body, a question and its answer) they do not
+    apply, `identical` aside, unless `filters.rules` names them.
+    """
+    return [
+        rule
+        for rule in scored_rules(spec)
+        if form == "bitext" or rule.per != "pair" or rule.name == "identical" or rule.name in spec.filters.rules
+    ]
+
+
 def active_rules(filters: Filters, min_confidence: float) -> list[ActiveRule]:
     """The rules that the filters switch on, for all texts or for some language, in the order of the table.
 

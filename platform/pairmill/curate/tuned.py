@@ -23,8 +23,7 @@ def tuned_spec(loaded: LoadedSpec, proposals: list[Proposal], how: str) -> str:
     own: dict[str, dict[str, Any]] = filters.get("per_pair") or {}
     by_pair: dict[str, list[Proposal]] = defaultdict(list)
     for proposal in proposals:
-        if proposal.rule not in own.get(proposal.pair, {}):
-            by_pair[proposal.pair].append(proposal)
+        by_pair[proposal.pair].append(proposal)
     filters["per_pair"] = _MARK
     text = yaml.safe_dump({**public, "filters": filters}, sort_keys=False, allow_unicode=True)
     block = [line for pair in sorted({*own, *by_pair}) for line in _pair(pair, own.get(pair, {}), by_pair[pair])]

@@ -42,7 +42,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    names = ("marked", "whole", "plural", "share", "value", "fact", "size", "bounds")
+    names = ("marked", "whole", "plural", "share", "value", "fact", "size")
     environment.filters.update({name: getattr(show, name) for name in names})
     environment.filters["lines"] = lambda text: Markup("{}").format(show.lines(text))
     return environment

@@ -8,11 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pairmill.curate.language.codes import same_language
 from pairmill.pairs.ledger import Counts
-from pairmill.report.show import one_line, share
+from pairmill.report.show import bounds, one_line, share
 
 INPUTS_SHOWN, INPUT_COLUMNS = 200, 12
 PAIRS_SHOWN, SIDES_SHOWN = 200, 50
+EXCEPTIONS_SHOWN = 20
 #: Percent of the loss colour behind a cell that holds all of an input's rows; grows with the root of the share.
 DARKEST = 55
 
@@ -95,6 +97,23 @@ def input_rows(inputs: Sequence[Mapping[str, Any]], by_input: Mapping[str, Count
     return {"rows": rows, "more": max(0, len(inputs) - INPUTS_SHOWN)}
 
 
+def rule_rows(rules: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The rules, those that rejected most first; `exceptions`: what else holds for languages and pairs, in words."""
+    ranked = sorted(rules, key=lambda rule: -(rule.get("rejected") or 0))
+    return [{**rule, "passes": _passes(rule), "exceptions": _exceptions(rule)} for rule in ranked]
+
+
+def _passes(rule: Mapping[str, Any]) -> str:
+    return "off" if rule.get("enabled") is False else bounds(rule.get("min"), rule.get("max"))
+
+
+def _exceptions(rule: Mapping[str, Any]) -> str:
+    others = [*(rule.get("per_language") or {}).items(), *(rule.get("per_pair") or {}).items()]
+    told = [f"{one_line(code)} {_passes(other)}" for code, other in others[:EXCEPTIONS_SHOWN]]
+    more = len(others) - len(told)
+    return ", ".join([*told, f"{more} more"] if more else told)
+
+
 def language_rows(languages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The PAIRS_SHOWN largest language pairs, and the counts of all others together."""
     ranked = sorted(languages, key=lambda item: -(item.get("rows") or 0))
@@ -128,7 +147,8 @@ def language_pair(item: Mapping[str, Any]) -> LanguagePair:
 def identified(table: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """How declared and identified languages agree: sides in all, and the largest disagreements.
 
-    Sides without a declared or an identified language are counted apart: they cannot disagree.
+    Sides without a declared or an identified language are counted apart: they cannot disagree. Nor do codes that the
+    rule `language` takes for one language: `zh-CN` and `zh`, `nb` and `no`.
     """
     declared: Counter[str] = Counter()
     wrong: list[tuple[str, str, int]] = []
@@ -139,7 +159,7 @@ def identified(table: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             undecided += rows
             continue
         declared[said] += rows
-        if said == found:
+        if said == found or same_language(said, found):
             agree += rows
         else:
             wrong.append((said, found, rows))

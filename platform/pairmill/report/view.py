@@ -8,8 +8,8 @@ The summary:
     inputs               [{name, format, path, files, bytes, licence, language}]
     languages            [{anchor_lang, positive_lang, rows, kept, rejected: {reason: n}}]
     declared_identified  [{declared, identified, rows}]: sides
-    cleaning             {step: rows changed}
-    rules                [{name, describe, source, min, max, direction, rejected}]
+    cleaning             {step: texts changed}
+    rules                [{name, describe, source, min, max, direction, rejected, enabled, per_language, per_pair}]
     samples              {"kept" or reason: [row]}; a rejected row also has reason, failed, value, threshold,
                          duplicate_of, duplicate_text
     quarantine           [{error, origin_file, origin_row, offset, detail, data: text}]; quarantine_total: n
@@ -28,7 +28,7 @@ from typing import Any
 
 from pairmill.pairs.ledger import Counts
 from pairmill.report import funnel, show
-from pairmill.report.tables import cells_by_input, identified, input_rows, language_rows
+from pairmill.report.tables import cells_by_input, identified, input_rows, language_rows, rule_rows
 from pairmill.report.text import report_uri
 
 SPEC_CHARACTERS = 100_000
@@ -76,7 +76,7 @@ def prepare(summary: Mapping[str, Any], characters: int, samples: int) -> dict[s
         "sample_of": {group["name"]: number for number, group in enumerate(groups)},
         "inputs": input_rows(summary.get("inputs") or [], by_input),
         "cells": cells_by_input(by_input, total, [step.reason for step in steps if step.reason]),
-        "rules": sorted(rules, key=lambda rule: -(rule.get("rejected") or 0)),
+        "rules": rule_rows(rules),
         "languages": language_rows(summary.get("languages") or []),
         "identified": identified(summary.get("declared_identified") or []),
         "cleaning": sorted((summary.get("cleaning") or {}).items(), key=lambda item: -(item[1] or 0)),

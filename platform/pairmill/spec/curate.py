@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from pairmill.spec.base import Bytes, Language, Model, check_language
 from pairmill.spec.builders import FORMS, Builder, as_builder
+from pairmill.spec.page_builders import PAGE_BUILDERS
 from pairmill.spec.rules import RULES
 
 SCORE_COLUMNS = tuple(sorted(column for rule in RULES.values() for column in rule.columns))
@@ -75,6 +76,15 @@ class _Records(_Files):
         None, description="Makes pairs from records that are none as they stand: a name, or {name: .., options}."
     )
 
+    @model_validator(mode="after")
+    def _columns_or_builder(self) -> _Records:
+        if self.builder is not None and self.columns != Columns():
+            raise ValueError(
+                f"builder {self.builder.name} reads its own fields, so `columns` would have no effect: leave it out, "
+                "and name other fields as the builder's options"
+            )
+        return self
+
     @model_validator(mode="before")
     @classmethod
     def _form_of_builder(cls, data: Any) -> Any:
@@ -117,6 +127,16 @@ class _Pages(_Files):
         validate_default=True,
         description="What pairs are made of a page; a name, or {name: .., options}.",
     )
+
+    @field_validator("builder")
+    @classmethod
+    def _of_pages(cls, builder: Any) -> Any:
+        if not isinstance(builder, PAGE_BUILDERS):
+            allowed = ", ".join(model.model_fields["name"].annotation.__args__[0] for model in PAGE_BUILDERS)  # type: ignore
+            raise ValueError(f"{builder.name} makes no pairs of pages; allowed: {allowed}")
+        if builder.html != "html":
+            raise ValueError(f"the page is the whole record here, and not its field {builder.html!r}: leave out `html`")
+        return builder
 
     @model_validator(mode="before")
     @classmethod
@@ -268,7 +288,7 @@ class Clean(Model):
     whitespace: Literal["collapse", "lines", "keep"] | None = Field(
         None,
         description="collapse: trim, each run of white space to one space; lines: the same inside each line, empty "
-        "lines dropped. Default: lines with the preset web, else collapse.",
+        "lines dropped. Default: lines with the preset web or with boilerplate, else collapse.",
     )
     accelerators: Literal["keep", "remove"] = Field(
         "keep", description="Menu accelerators that both sides mark (`_File`, `&File`, `文件(_F)`)."
@@ -276,6 +296,14 @@ class Clean(Model):
     boilerplate: Annotated[Boilerplate | None, BeforeValidator(_switch)] = Field(
         None, description="Lines repeated across a site: off, on, or {min_pages:, min_share:}."
     )
+
+    @model_validator(mode="after")
+    def _lines_are_left(self) -> Clean:
+        if self.boilerplate and self.whitespace == "collapse":
+            raise ValueError(
+                "boilerplate looks at lines, and whitespace: collapse leaves none: write whitespace: lines, or nothing"
+            )
+        return self
 
 
 def _clean_by_preset(data: Any) -> Any:
@@ -286,9 +314,10 @@ def _clean_by_preset(data: Any) -> Any:
     given = clean.model_dump() if isinstance(clean, Clean) else clean
     if not isinstance(data, dict) or not isinstance(given, dict | None):
         return data
+    lines = preset == "web" or (given is not None and _switch(given.get("boilerplate")) is not None)
     defaults = {
         "tags": "keep" if preset in ("web", "none") else "unmatched",
-        "whitespace": "lines" if preset == "web" else "collapse",
+        "whitespace": "lines" if lines else "collapse",
     }
     return {**data, "clean": {**defaults, **{key: value for key, value in (given or {}).items() if value is not None}}}
 
@@ -505,6 +534,12 @@ class Resources(Model):
     cpus: int | None = Field(None, gt=0, description="CPUs of the local Ray; default: all. A cluster has its own.")
 
 
+def _may_have_urls(spec_input: Any) -> bool:
+    """Whether rows of the input may have a `url`: by its column, or by a builder."""
+    columns = getattr(spec_input, "columns", None)
+    return getattr(spec_input, "builder", None) is not None or (columns is not None and columns.url is not None)
+
+
 class CurateSpec(Model):
     kind: Literal["curate"]
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="Part of the run id.")
@@ -526,6 +561,15 @@ class CurateSpec(Model):
     @classmethod
     def _by_preset(cls, data: Any) -> Any:
         return _clean_by_preset(data)
+
+    @model_validator(mode="after")
+    def _sites_are_known(self) -> CurateSpec:
+        if self.clean.boilerplate and not any(map(_may_have_urls, self.inputs)):
+            raise ValueError(
+                "clean.boilerplate counts lines by the site of the rows' `url`, and no input has one: name the column "
+                "or field that holds it, columns: {url: ..}, or switch boilerplate off"
+            )
+        return self
 
     @field_validator("decontaminate")
     @classmethod

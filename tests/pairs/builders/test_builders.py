@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from recordkit import jsonl
 
 from pairmill.curate.job import run_curate
+from pairmill.pairs.batch import Quarantined
 from pairmill.pairs.builders import EXPANDING, JOINING, NAMED_LANGS, SINGLE, nli
-from pairmill.pairs.builders.base import batch, expanded
+from pairmill.pairs.builders.base import BATCH_CHARS, Pair, batches, expanded
 from pairmill.pairs.builders.lookup import Lookup
 from pairmill.pairs.sources.records import Records
 from pairmill.spec.builders import FORMS
@@ -88,11 +89,11 @@ def test_any_object_is_pairs_a_reason_or_a_wrong_record(name: str, data: st.Data
             known = nli.Known(options, contradictions, translations)
             known.add(records)
             known.ask(records)
-            made = batch(some, known.build, options, Langs())
+            (made,) = batches(some, known.build, Langs())
     else:
         expand = EXPANDING.get(name, lambda record, options: [])
         (*_, some) = expanded(iter([some]), expand, options, 1 << 20)
-        made = batch(some, SINGLE[name], options, Langs())
+        (made,) = batches(some, lambda row, record: SINGLE[name](record, options), Langs())
     assert made.records == made.parsed + sum(made.no_pair.values()) + len(made.quarantine)
     assert all(row["anchor"] and row["positive"] for row in made.pairs.to_pylist())
 
@@ -135,3 +136,19 @@ def test_a_run_keeps_what_builders_make_and_balances(tmp_path: Path) -> None:
         "code": (1, 1, {}, {}),
     }
     assert len(table(done.run, "kept")) == 8 and len(table(done.run, "quarantine")) == 2
+
+
+def test_a_long_text_that_many_pairs_repeat_is_never_held_as_often() -> None:
+    records = [{"title": str(n), "body": "x" * (1 << 20)} for n in range(40)] + [{"title": "no body"}]
+
+    def build(row: int, record: dict[str, str]) -> list[Pair] | str:
+        return [Pair(record["title"], record["body"])] if "body" in record else "no_body"
+
+    unread = [Quarantined("malformed_json", "file", 41, 0, "")]
+    some = Records("file", list(enumerate(records)), 43, {"blank_line": 1}, unread)
+    made = list(batches(some, build, Langs()))
+    assert max(batch.pairs.nbytes for batch in made) < 2 * BATCH_CHARS
+    assert [row for batch in made for row in batch.pairs["origin_row"].to_pylist()] == list(range(40))
+    for batch in made:
+        assert batch.records == batch.parsed + sum(batch.no_pair.values()) + len(batch.quarantine) > 0
+    assert sum(batch.records for batch in made) == 43

@@ -46,3 +46,10 @@ def test_pages_without_headings_or_sections_are_counted(tmp_path: Path) -> None:
     )
     assert made.no_pair == {"no_heading": 1, "no_section": 1} and made.errors == {"wrong_record": 1}
     assert made.texts[-1] == ("Same", TEXT) and made.texts.count(("Same", TEXT)) == 1
+
+
+def test_a_long_heading_is_not_repeated_in_the_paths_of_all_below_it(tmp_path: Path) -> None:
+    below = "".join(f"<h2>Part {n}</h2><p>What there is to say about part {n}.</p>" for n in range(50))
+    page = {"html": f"<title>T</title><body><h1>{'long ' * 1000}</h1>{below}</body>"}
+    anchors = [row["anchor"] for row in from_jsonl(tmp_path, {"name": "heading-section", "path": True}, page).rows]
+    assert anchors[1:] == [f"T › Part {n}" for n in range(50)]

@@ -128,6 +128,14 @@ def test_damaged_records_of_every_file_are_quarantined(folder):
     assert outcome.no_pair["blank_line"] == 2
 
 
+def test_a_passage_without_its_id_costs_no_other_passage(folder):
+    passages = [{"title": "no id"}, *({"_id": docid, "text": text} for docid, text in PASSAGES)]
+    (folder / "collection.jsonl").write_text("".join(json.dumps(passage) + "\n" for passage in passages))
+    outcome = msmarco(folder, "collection.jsonl")
+    assert outcome.errors == {"wrong_record": 1}
+    assert outcome.texts == msmarco(folder).texts
+
+
 def test_missing_files_and_wrong_names_are_errors_that_say_so(folder):
     with pytest.raises(SourceError, match="matches no file"):
         msmarco(folder, "nothing-*.tsv")

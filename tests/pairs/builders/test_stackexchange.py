@@ -144,3 +144,17 @@ def test_each_site_is_a_world_of_its_own(tmp_path):
     outcome = read(tmp_path / "*" / "Posts.xml")
     assert outcome.worlds == 2
     assert outcome.no_pair == {"parent_not_found": 1, "unanswered": 1}
+
+
+def test_time_of_a_thread_grows_with_its_answers_and_not_with_their_square(tmp_path):
+    def seconds(answers: int) -> float:
+        posts = [{"Id": 1, "PostTypeId": 1, "Title": "T"}]
+        posts += [{"Id": n + 2, "PostTypeId": 2, "ParentId": 1, "Score": 1, "Body": "b"} for n in range(answers)]
+        (tmp_path / "Posts.xml").write_bytes(dump(posts))
+        (file,) = sources.find(spec := spec_of(format="xml", path=str(tmp_path / "Posts.xml"), builder="stackexchange"))
+        started = time.process_time()
+        batches = list(sources.read(spec, whole(file), 4096))
+        assert sum(batch.no_pair.get("answer", 0) for batch in batches) == answers - 1
+        return time.process_time() - started
+
+    assert seconds(4000) < 2  # 0.1 s; where each answer looks at all others, 8 s

@@ -7,6 +7,7 @@ is compared whole. Source: bicleaner-hardrules no_identical; CCAligned drops suc
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from pairmill.curate import codepoints
@@ -17,19 +18,23 @@ VERSION = 1
 
 
 def score(anchor: Side, positive: Side) -> np.ndarray:
-    keep_a, keep_p = _kept(anchor), _kept(positive)
-    count_a, count_p = anchor.sums(keep_a), positive.sums(keep_p)
+    count_a, count_p = _kept_count(anchor), _kept_count(positive)
     same = np.array(pc.equal(anchor.texts, positive.texts))
-    candidates = (count_a == count_p) & (count_a > 0) & ~same
-    if candidates.any():
-        fold = folding()
-        chars_a = fold[anchor.flat[keep_a & np.repeat(candidates, anchor.lengths)]]
-        chars_p = fold[positive.flat[keep_p & np.repeat(candidates, positive.lengths)]]
+    candidates = np.flatnonzero((count_a == count_p) & (count_a > 0) & ~same)
+    if len(candidates):
         counts = count_a[candidates]
-        differences = np.add.reduceat(chars_a != chars_p, np.cumsum(counts) - counts, dtype=np.int64)
-        same[candidates] = differences == 0
+        differences = _folded(anchor, candidates) != _folded(positive, candidates)
+        same[candidates] = np.add.reduceat(differences, np.cumsum(counts) - counts, dtype=np.int64) == 0
     return same.astype(np.float32)
 
 
-def _kept(side: Side) -> np.ndarray:
-    return (side.classes >= codepoints.LETTER) & (side.classes <= codepoints.OTHER_NUMBER)
+def _kept_count(side: Side) -> np.ndarray:
+    others = side.kinds[:, codepoints.DIGIT] + side.kinds[:, codepoints.OTHER_NUMBER]
+    return side.letters + side.marks + others
+
+
+def _folded(side: Side, rows: np.ndarray) -> np.ndarray:
+    """The letters, marks and numbers of some rows, joined and case-folded."""
+    flat, _ = codepoints.decode(side.texts.take(pa.array(rows)))
+    classes = codepoints.classes()[flat]
+    return folding()[flat[(classes >= codepoints.LETTER) & (classes <= codepoints.OTHER_NUMBER)]]

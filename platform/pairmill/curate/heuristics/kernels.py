@@ -16,7 +16,8 @@ from pairmill.curate.dedup.kernels import Kernel, compile_kernel
 LOWER, UPPER = 9, 10  # kinds of letters, beside the classes of `codepoints`; LETTER: those without case
 KINDS = 11
 SPACED = np.uint16(16)  # a letter or mark of a script that puts spaces between words
-IS_LETTER = np.uint16(32)
+IS_LETTER, IN_WORD = np.uint16(32), np.uint16(64)  # IN_WORD: a letter or mark
+_LONE = np.uint16(48)  # SPACED | IS_LETTER
 _KIND, _SCRIPT = np.uint16(15), np.uint16(8)
 _SPACE = np.uint16(SPACE)
 _FNV = np.uint32(0x01000193)
@@ -39,11 +40,11 @@ def tally() -> Kernel:
     """Return tally(flat, offsets, properties, fold, kinds, scripts, counts, hashes, starts, sizes, common,
     word_offsets, token_hashes, token_ends, token_offsets), which does in one pass what many rules need.
 
-    - A property is kind | SPACED | IS_LETTER | script << 8. Per row, int32: characters of each kind (n, KINDS), letters
-      of each script (n, 64), and (n, COUNTS) by columns: WORDS between white space; RUNS of letters and marks of spaced
-      scripts, the LETTERS in them and the LONGEST; SINGLE words of one letter, three or more in a row; GLUED words, in
-      which an upper-case letter follows a lower-case one, or one and a mark such as `.`; MIXED runs, of several
-      alphabets; characters in front of the FIRST letter (0 if there is none).
+    - A property is kind | SPACED | IS_LETTER | IN_WORD | script << 8. Per row, int32: characters of each kind (n,
+      KINDS), letters of each script (n, 64), and (n, COUNTS) by columns: WORDS between white space; RUNS of letters
+      and marks of spaced scripts, the LETTERS in them and the LONGEST; SINGLE words of one letter, three or more in a
+      row; GLUED words, in which an upper-case letter follows a lower-case one, or one and a mark such as `.`; MIXED
+      runs, of several alphabets; characters in front of the FIRST letter (0 if there is none).
     - Of runs of letters and marks in one script: their hashes, folded by the table, where they start, their lengths,
       which are common (do not begin with a capital), and the rows' offsets in them.
     - Of tokens, which are stretches without white space: their hashes, the characters in front of each (with the white
@@ -91,30 +92,49 @@ def _tally(  # type: ignore[no-untyped-def]
     n = t = 0
     word_offsets[0] = token_offsets[0] = token_ends[0] = 0
     for row in range(offsets.size - 1):
-        lower = upper = plain = marks = spaces = of_script = 0
-        runs = letters = longest = single = glued = mixed = 0
-        run = spaced = seen = current = begin = size = glue = streak = 0
-        before = before_that = SPACE
-        alone, first, flag = False, -1, False
-        h, g = np.uint64(0), np.uint32(0)
+        lower = upper = plain = marks = spaces = 0
+        runs = letters = longest = single = glued = mixed = glue = streak = 0
         start, stop, first_token = offsets[row], offsets[row + 1], t
+        first, token, g = np.int64(-1), np.int64(-1), np.uint32(0)
         origin = stop  # minus the characters in front of the row's first token
-        for i in range(start, stop + 1):
+        i = start
+        while i <= stop:
             p = properties[flat[i]] if i < stop else _SPACE
             kind = np.int64(p & _KIND)
-            letter = p & IS_LETTER != 0
-            if letter or kind == MARK:
-                if run == 0:
-                    begin, flag = i, kind != UPPER
-                if letter:
+            if kind == SPACE:
+                if token >= 0:
+                    token_hashes[t] = g
+                    t += 1
+                    glued += glue
+                    alone = i - token == 1 and properties[flat[token]] & _LONE == _LONE
+                    single += streak if not alone and streak >= _STREAK else 0
+                    streak = streak + 1 if alone else 0
+                    token, g, glue = np.int64(-1), np.uint32(0), 0
+                spaces += i < stop
+                i += 1
+                continue
+            if token < 0:
+                origin = i - token_ends[t] if t == first_token else origin
+                token, token_ends[t] = i, i - origin
+            if not p & IN_WORD:
+                kinds[row, kind] += 1
+                g = (g ^ flat[i]) * _FNV
+                i += 1
+                continue
+            joined = i - 2 >= start and flat[i - 1] < _GLUE.size and _GLUE[flat[i - 1]]
+            before = np.int64(properties[flat[i - 2]] & _KIND) if joined else SPACE
+            begin, capital, h = i, kind == UPPER, np.uint64(0)
+            spaced = seen = current = of_script = 0
+            while True:
+                if p & IS_LETTER:
                     script = np.int64(p >> _SCRIPT)
                     if script == 0:
                         scripts[row, 0] += 1
                     elif script != current:
                         if current:  # the next word begins
-                            hashes[n], starts[n], sizes[n], common[n] = h ^ (h >> _HALF), begin, i - begin, flag
+                            hashes[n], starts[n], sizes[n], common[n] = h ^ (h >> _HALF), begin, i - begin, not capital
                             n += 1
-                            h, begin, flag = np.uint64(0), i, kind != UPPER
+                            h, begin, capital = np.uint64(0), i, kind == UPPER
                         scripts[row, current] += of_script
                         seen |= (1 << script) & _ALPHABETS
                         current, of_script = script, 0
@@ -123,46 +143,29 @@ def _tally(  # type: ignore[no-untyped-def]
                     plain += kind == LETTER
                     if kind == UPPER:
                         upper += 1
-                        if before == LOWER or (before_that == LOWER and _GLUE[min(flat[i - 1], 127)]):
-                            glue = 1
+                        glue |= before == LOWER
                     if first < 0:
                         first = i - start
                 else:
                     marks += 1
                 h = (h + np.uint64(fold[flat[i]])) * _K
-                run += 1
-                spaced += p & SPACED != 0
-            else:
-                if run:
-                    hashes[n], starts[n], sizes[n], common[n] = h ^ (h >> _HALF), begin, i - begin, flag
-                    n += 1
-                    runs += spaced > 0
-                    letters += spaced
-                    longest = max(longest, spaced)
-                    mixed += (seen & (seen - 1)) != 0
-                    scripts[row, current] += of_script
-                    run = spaced = seen = current = of_script = 0
-                    h = np.uint64(0)
-                if kind == SPACE:
-                    spaces += i < stop
-                    if size:
-                        token_hashes[t] = g
-                        t += 1
-                        glued += glue
-                        single += streak if not alone and streak >= _STREAK else 0
-                        streak = streak + 1 if alone else 0
-                        size = glue = 0
-                        g = np.uint32(0)
-                else:
-                    kinds[row, kind] += 1
-            if kind != SPACE:
-                if size == 0:
-                    origin = i - token_ends[t] if t == first_token else origin
-                    token_ends[t] = i - origin
-                size += 1
-                alone = size == 1 and letter and p & SPACED != 0
                 g = (g ^ flat[i]) * _FNV
-            before_that, before = before, kind
+                spaced += p & SPACED != 0
+                before = kind
+                i += 1
+                if i == stop:
+                    break
+                p = properties[flat[i]]
+                if not p & IN_WORD:
+                    break
+                kind = np.int64(p & _KIND)
+            hashes[n], starts[n], sizes[n], common[n] = h ^ (h >> _HALF), begin, i - begin, not capital
+            n += 1
+            runs += spaced > 0
+            letters += spaced
+            longest = max(longest, spaced)
+            mixed += (seen & (seen - 1)) != 0
+            scripts[row, current] += of_script
         if t > first_token:
             token_ends[t] = stop - origin
         single += streak if streak >= _STREAK else 0

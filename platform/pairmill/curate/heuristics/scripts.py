@@ -170,8 +170,10 @@ def properties() -> np.ndarray:
         kinds[point] = kernels.LOWER if category == "Ll" else kernels.UPPER if category in ("Lu", "Lt") else LETTER
     unspaced = np.isin(script_of(), [NUMBER[name] for name in UNSPACED])
     table = kinds | script_of().astype(np.uint16) << np.uint16(8)
+    in_word = (classes() == LETTER) | (classes() == MARK)
     table[classes() == LETTER] |= kernels.IS_LETTER
-    table[((classes() == LETTER) | (classes() == MARK)) & ~unspaced] |= kernels.SPACED
+    table[in_word] |= kernels.IN_WORD
+    table[in_word & ~unspaced] |= kernels.SPACED
     table.flags.writeable = False
     return table
 

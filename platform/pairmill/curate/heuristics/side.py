@@ -6,6 +6,7 @@ sums them per row with `sums`. Row-wise Python sees only the rows that `strings`
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -173,11 +174,23 @@ class Side:
         """The rows of positions in `flat`."""
         return np.searchsorted(self.offsets, at, "right") - 1
 
+    @cached_property
+    def utf8(self) -> tuple[bytes, list[int]]:
+        """The rows' UTF-8, joined, and where they start in it and end (n + 1)."""
+        data, bounds = codepoints.byte_offsets(self.texts)
+        return bytes(data[bounds[0] : bounds[-1]]), (bounds - bounds[0]).tolist()
+
     def holding(self, *needles: str) -> np.ndarray:
         """Rows that hold one of the strings: bool (n,)."""
         found = np.zeros(len(self), bool)
-        for needle in needles:
-            found[self.row(self.find(needle))] = True
+        data, bounds = self.utf8
+        for needle in map(str.encode, needles):
+            at = data.find(needle)
+            while at >= 0:
+                row = bisect_right(bounds, at) - 1
+                inside = at + len(needle) <= bounds[row + 1]
+                found[row] |= inside
+                at = data.find(needle, bounds[row + 1] if inside else at + 1)
         return found
 
     def sums(self, values: np.ndarray) -> np.ndarray:

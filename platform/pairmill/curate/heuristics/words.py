@@ -92,21 +92,15 @@ class Words:
 
     def _phrases(self, size: int, rows: np.ndarray) -> tuple[np.ndarray, Words]:
         """The words at which the phrases of some rows (bool) start, and the phrases."""
-        last = len(self.hashes) - size + 1
-        common, letters = np.zeros((2, max(last, 0)), np.int64)
-        adjacent = np.ones(max(last, 0), bool)
-        for place in range(size if last > 0 else 0):
-            common += self.common[place : last + place]
-            letters += self.sizes[place : last + place]
-            if place:
-                ends = self.starts[place - 1 : last + place - 1] + self.sizes[place - 1 : last + place - 1]
-                adjacent &= (self.starts[place : last + place] == ends + 1) & (
-                    self.flat[np.minimum(ends, len(self.flat) - 1)] == _SPACE
-                )
-        valid = adjacent & (common >= size - 1) & (letters >= PHRASE_LETTERS)
         counts = np.maximum(np.diff(self.offsets) - size + 1, 0) * rows
         starts = np.arange(counts.sum()) + np.repeat(self.offsets[:-1] - np.cumsum(counts) + counts, counts)
-        starts = starts[valid[starts]]
+        common, letters, adjacent = self.common[starts].astype(int), self.sizes[starts], np.ones(len(starts), bool)
+        for place in range(1, size):
+            at = starts + place
+            gap = self.starts[at - 1] + self.sizes[at - 1]
+            adjacent &= (self.starts[at] == gap + 1) & (self.flat[gap] == _SPACE)
+            common, letters = common + self.common[at], letters + self.sizes[at]
+        starts = starts[adjacent & (common >= size - 1) & (letters >= PHRASE_LETTERS)]
         hashes, sizes = np.zeros(len(starts), np.uint64), np.zeros(len(starts), np.int32)
         for place in range(size):
             hashes = hashes * _K + self.hashes[starts + place]

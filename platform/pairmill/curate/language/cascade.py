@@ -2,8 +2,9 @@
 
 1. SURE. eldc's answer stands if it is reliable, and the language is none for which eldc takes relatives that it does
    not know (`_TAKES_RELATIVES`; Bengali with a letter of Assamese), or its score is high for that language.
-2. AGREED. Else py3langid is asked; if it agrees, the answer stands. (Where eldc says Malay, Indonesian or Malay is
-   py3langid's to say. Where it says Tagalog, lid.176 is asked all the same, because only it knows Cebuano and others.)
+2. AGREED. Else py3langid is asked (of a long text first about its start); if it agrees, the answer stands. (Where eldc
+   says Malay, Indonesian or Malay is py3langid's to say. Where it says Tagalog, lid.176 is asked all the same, because
+   only it knows Cebuano and others.)
 3. NEW. If py3langid names a language that eldc does not know, that stands if p > 0.4 + 1.75 (s - typical), where p is
    its probability, s eldc's score and `typical` the usual score of the language that eldc sees: eldc's score is lower
    on a relative than on the language itself. The two numbers are a logistic regression on Tatoeba's test set.
@@ -43,6 +44,7 @@ _HIGH = 0.02  # above the usual score: no relative reaches it
 _ASK_ALWAYS = ("fil", "ms")
 _MIN_NEW, _NEW_BY_SCORE = 0.4, 1.75
 _MIN_FASTTEXT = 0.6
+_START = 300  # characters that are enough for a second engine to agree
 
 
 class Cascade:
@@ -94,8 +96,12 @@ class Cascade:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Steps 2 to 5 for texts of which eldc (its answer: `first`) is not sure."""
         tables = self._tables
-        second, raw = self._py3langid.score(asked)
+        second, raw = self._py3langid.score(asked.start(_START))
         agreed = tables.eldc_py3langid[first, second]
+        rows = np.flatnonzero(~agreed & (asked.letters > _START // 2))
+        if len(rows):
+            second[rows], raw[rows] = self._py3langid.score(asked.take(rows))
+            agreed[rows] = tables.eldc_py3langid[first[rows], second[rows]]
         found = np.where(agreed & ~tables.asked_always[first], tables.of_eldc[first], tables.of_py3langid[second])
         new = ~agreed & tables.new[second]
         strong = new & (raw > _MIN_NEW + _NEW_BY_SCORE * above)

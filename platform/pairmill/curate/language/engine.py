@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import Protocol
 
@@ -71,6 +71,10 @@ class Asked:
     @cached_property
     def lines(self) -> list[str]:
         return self.column.to_pylist()
+
+    def start(self, characters: int) -> Asked:
+        """The first characters of the texts; letters, sizes and scripts stay those of the whole texts."""
+        return replace(self, column=pc.utf8_slice_codeunits(self.column, 0, characters))
 
     def take(self, rows: np.ndarray) -> Asked:
         """Some of them, as if only these had been asked about."""

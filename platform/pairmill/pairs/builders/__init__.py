@@ -34,7 +34,7 @@ from pairmill.pairs.builders import (
     triples,
     wikipedia,
 )
-from pairmill.pairs.builders.base import Build, Expand, batch, expanded
+from pairmill.pairs.builders.base import Build, Expand, Pair, batches, expanded
 from pairmill.pairs.sources.records import Records
 from pairmill.spec.curate import Langs
 
@@ -72,5 +72,9 @@ def read(spec_input: Any, records: Iterator[Records], batch_rows: int) -> Iterat
     if name in EXPANDING:
         records = expanded(records, EXPANDING[name], options, batch_rows)
     named = NAMED_LANGS.get(name)
+
+    def build(row: int, record: dict[str, Any]) -> list[Pair] | str:
+        return SINGLE[name](record, options)
+
     for some in records:
-        yield batch(some, SINGLE[name], options, named(some.uri, langs) if named else langs)
+        yield from batches(some, build, named(some.uri, langs) if named else langs)

@@ -18,7 +18,7 @@ from xxhash import xxh3_64_intdigest
 
 from pairmill.pairs.batch import Batch
 from pairmill.pairs.builders import joining
-from pairmill.pairs.builders.base import Pair, WrongRecord
+from pairmill.pairs.builders.base import Pair, WrongRecord, batches
 from pairmill.pairs.builders.joining import split
 from pairmill.pairs.builders.lookup import Lookup
 from pairmill.pairs.builders.webpage import page_of
@@ -33,7 +33,7 @@ __all__ = ["find", "read", "split"]
 
 #: Pages of a site that one text may lead to.
 MAX_TARGETS = 3
-#: Texts whose targets are remembered; then those with one target are forgotten. About 250 MB.
+#: Texts whose targets are remembered; then those with the fewest are forgotten, until half are left. About 250 MB.
 MAX_TEXTS = 1_000_000
 #: A page's links, its language and address.
 _Found = tuple[list[Link], str | None, str | None]
@@ -63,7 +63,7 @@ def read(spec: Any, piece: Piece, batch_rows: int = BATCH_ROWS) -> Iterator[Batc
                 found = {row: _links(record, options, texts) for row, record in some.items}
                 targets = {link.target for made in found.values() if isinstance(made, tuple) for link in made[0]}
                 known = {target: orjson.loads(value) for target, value in pages.get(list(targets)).items()}
-                yield joining.batch(some, _Build(found, known), spec.langs)
+                yield from batches(some, _Build(found, known), spec.langs)
 
 
 def _target(page: Page, options: Anchors) -> str:
@@ -88,7 +88,13 @@ class _Texts:
                 self.generic.add(key)
                 del self.targets[key]
         if len(self.targets) > MAX_TEXTS:
-            self.targets = {key: targets for key, targets in self.targets.items() if len(targets) > 1}
+            self._forget()
+
+    def _forget(self) -> None:
+        fewest = 1
+        while len(self.targets) > MAX_TEXTS // 2:
+            self.targets = {key: targets for key, targets in self.targets.items() if len(targets) > fewest}
+            fewest += 1
 
     def telling(self, page: Page) -> list[Link]:
         return [link for link in links(page) if self._key(page, link) not in self.generic]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import orjson
@@ -16,6 +16,11 @@ from pairmill.pairs.schema import PARSED
 from pairmill.pairs.sources.columns import meaning
 from pairmill.pairs.sources.records import Records
 from pairmill.spec.curate import Langs
+
+#: Characters of pairs after which a batch is handed on.
+BATCH_CHARS = 8 << 20
+#: Longer names are left out of paths of names: thousands of sections may stand under one heading.
+MAX_NAME = 300
 
 
 class Pair(NamedTuple):
@@ -33,31 +38,63 @@ class Pair(NamedTuple):
 
 #: A record and the builder's options -> its pairs, or why it has none (the key under `no_pair`).
 Build = Callable[[dict[str, Any], Any], "list[Pair] | str"]
+#: The same, given the record's row; it knows its options.
+BuildAt = Callable[[int, dict[str, Any]], "list[Pair] | str"]
 #: A record and the builder's options -> the records inside it; none: it stands for itself. Raises WrongRecord.
 Expand = Callable[[dict[str, Any], Any], list[dict[str, Any]]]
 
 
-def batch(records: Records, build: Build, options: Any, langs: Langs) -> Batch:
-    """Build the pairs of some records. A record for which `build` raises WrongRecord goes to quarantine."""
-    pairs: list[Pair] = []
-    rows: list[int] = []
-    no_pair: Counter[str] = Counter(records.no_pair)
-    wrong = list(records.quarantine)
-    for row, record in records.items:
+def batches(some: Records, build: BuildAt, langs: Langs) -> Iterator[Batch]:
+    """The pairs of some records, as several batches where they are much text: many pairs may repeat one long text.
+
+    A record for which `build` raises WrongRecord goes to quarantine.
+    """
+    part = _Part()
+    for row, record in some.items:
+        if part.chars >= BATCH_CHARS:
+            yield part.batch(some.uri, langs)
+            part = _Part(before=part.before + part.records)
+        part.add(some.uri, row, record, build)
+    part.no_pair.update(some.no_pair)
+    part.wrong = sorted([*some.quarantine, *part.wrong], key=_row_or_first)
+    part.records = some.count - part.before
+    yield part.batch(some.uri, langs)
+
+
+def _row_or_first(entry: Quarantined) -> int:
+    return -1 if entry.origin_row is None else entry.origin_row
+
+
+@dataclass
+class _Part:
+    """Some of the records and what was made of them. `before`: how many earlier parts have."""
+
+    before: int = 0
+    records: int = 0
+    chars: int = 0
+    pairs: list[Pair] = field(default_factory=list)
+    rows: list[int] = field(default_factory=list)
+    no_pair: Counter[str] = field(default_factory=Counter)
+    wrong: list[Quarantined] = field(default_factory=list)
+
+    def add(self, uri: str, row: int, record: dict[str, Any], build: BuildAt) -> None:
+        self.records += 1
         try:
-            made = build(record, options)
+            made = build(row, record)
         except WrongRecord as error:
-            wrong.append(quarantined(records.uri, row, record, error))
-            continue
+            self.wrong.append(quarantined(uri, row, record, error))
+            return
         if isinstance(made, str):
-            no_pair[made] += 1
+            self.no_pair[made] += 1
         elif made:
-            pairs += made
-            rows += [row] * len(made)
+            self.pairs += made
+            self.rows += [row] * len(made)
+            self.chars += sum(len(p.anchor) + len(p.positive) + sum(map(len, p.negatives or ())) for p in made)
         else:
-            no_pair["nothing_found"] += 1
-    wrong.sort(key=lambda entry: -1 if entry.origin_row is None else entry.origin_row)
-    return Batch(table(pairs, rows, records.uri, langs), records.count, dict(no_pair), wrong)
+            self.no_pair["nothing_found"] += 1
+
+    def batch(self, uri: str, langs: Langs) -> Batch:
+        return Batch(table(self.pairs, self.rows, uri, langs), self.records, dict(self.no_pair), self.wrong)
 
 
 def expanded(batches: Iterator[Records], expand: Expand, options: Any, batch_rows: int) -> Iterator[Records]:
@@ -128,12 +165,12 @@ def text(record: dict[str, Any], *fields: str) -> str:
 
     Raises WrongRecord for a value that is neither text nor null.
     """
-    for field in fields:
-        value = field_of(record, field)
+    for name in fields:
+        value = field_of(record, name)
         if value is None:
             continue
         if not isinstance(value, str):
-            raise WrongRecord(f"{field}: {type(value).__name__} instead of a string")
+            raise WrongRecord(f"{name}: {type(value).__name__} instead of a string")
         if value := value.strip():
             return value
     return ""

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from pairmill.pairs.batch import Batch, WrongRecord
 from pairmill.pairs.builders import joining
-from pairmill.pairs.builders.base import Pair, text
+from pairmill.pairs.builders.base import Pair, batches, text
 from pairmill.pairs.builders.joining import split
 from pairmill.pairs.builders.lookup import Lookup
 from pairmill.pairs.sources.base import BATCH_ROWS, Piece, SourceFile
@@ -49,7 +49,7 @@ def read(spec: Any, piece: Piece, batch_rows: int = BATCH_ROWS) -> Iterator[Batc
         for uri in files[None]:
             for some in joining.records(spec, uri, batch_rows):
                 build = _Build(options, *_surroundings(options, tables, some.items))
-                yield joining.batch(some, build, langs)
+                yield from batches(some, build, langs)
 
 
 def _roles(options: Citations) -> joining.Roles:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pairmill.pairs.builders.base import Pair
+from pairmill.pairs.builders.base import MAX_NAME, Pair
 from pairmill.pairs.builders.webpage import page_of
 from pairmill.pairs.pages import content
 from pairmill.pairs.pages.content import Block
@@ -34,9 +34,12 @@ def _sections(page: Page, options: HeadingSection) -> list[tuple[str, str]]:
         if not block.level:
             continue
         above = [heading for heading in above if heading.level < block.level] + [block]
-        names = [heading.text for heading in above] if options.path else [block.text]
-        if options.path and page.title and names[0].casefold() != page.title.casefold():
-            names.insert(0, page.title)
+        names = [block.text]
+        if options.path:
+            names = [heading.text for heading in above[:-1]] + names
+            if page.title and names[0].casefold() != page.title.casefold():
+                names.insert(0, page.title)
+            names = [name for name in names[:-1] if len(name) <= MAX_NAME] + names[-1:]
         found.append((_PATH.join(names), content.join(section(blocks, index, options.subsections))))
     return found
 

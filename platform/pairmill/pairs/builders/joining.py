@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from pairmill.errors import SourceError
 from pairmill.pairs.batch import Batch, Quarantined, WrongRecord
-from pairmill.pairs.builders.base import Pair, quarantined, table
+from pairmill.pairs.builders.base import batches
 from pairmill.pairs.builders.lookup import Lookup
 from pairmill.pairs.sources import linefiles
 from pairmill.pairs.sources.base import Piece, SourceFile, whole
@@ -56,12 +56,11 @@ def find_together(spec: Any, roles: Roles) -> list[SourceFile]:
 def find_paired(spec: Any, patterns: list[str]) -> list[SourceFile]:
     """Each main file with the one side file whose wildcards stand for the same text is a world.
 
-    Raises SourceError where a file has no partner.
+    Raises SourceError where a file has no partner, or could have several.
     """
     place = linefiles.where(spec)
     files = {file.uris[0]: file for file in find_each(spec)}
-    main = {match.captures: match for match in expand(spec.path, place)}
-    sides = {match.captures: match for match in expand(patterns, place)}
+    main, sides = _by_captures(spec.path, place), _by_captures(patterns, place)
     for mine, other, paths in ((main, sides, patterns), (sides, main, spec.path)):
         alone = sorted(match.uri for captures, match in mine.items() if captures not in other)
         if alone:
@@ -73,6 +72,20 @@ def find_paired(spec: Any, patterns: list[str]) -> list[SourceFile]:
         _world(spec, [files[match.uri]], _side_files(spec, [sides[captures]]))
         for captures, match in sorted(main.items(), key=lambda item: item[1].uri)
     ]
+
+
+def _by_captures(patterns: list[str], place: str) -> dict[tuple[str, ...], Match]:
+    """The files by what the wildcards stand for. Raises SourceError where that is the same for two."""
+    found: dict[tuple[str, ...], Match] = {}
+    for match in expand(patterns, place):
+        other = found.setdefault(match.captures, match)
+        if other is not match:
+            raise SourceError(
+                f"{place}: in {other.uri} and {match.uri} the wildcards of {patterns} stand for the same text, so it "
+                "is open which files belong together. Write one pattern with a wildcard where the names differ, or "
+                "an input for each."
+            )
+    return found
 
 
 def wildcards(patterns: Sequence[str]) -> set[int]:
@@ -213,33 +226,10 @@ def collect(some: Records, role: str, rows: Rows, langs: Langs) -> Batch:
             waiting.setdefault(id(lookup), (lookup, []))[1].append((key, value))
         return role
 
-    counted = batch(some, build, langs)
+    (counted,) = batches(some, build, langs)  # without pairs, it is one
     for lookup, items in waiting.values():
         lookup.add(items)
     return counted
-
-
-def batch(some: Records, build: Callable[[int, dict[str, Any]], list[Pair] | str], langs: Langs) -> Batch:
-    """Build the pairs of some records. `build` is given a record's row, too; otherwise as `base.batch`."""
-    pairs: list[Pair] = []
-    rows: list[int] = []
-    no_pair: Counter[str] = Counter(some.no_pair)
-    wrong = list(some.quarantine)
-    for row, record in some.items:
-        try:
-            made = build(row, record)
-        except WrongRecord as error:
-            wrong.append(quarantined(some.uri, row, record, error))
-            continue
-        if isinstance(made, str):
-            no_pair[made] += 1
-        elif made:
-            pairs += made
-            rows += [row] * len(made)
-        else:
-            no_pair["nothing_found"] += 1
-    wrong.sort(key=lambda entry: -1 if entry.origin_row is None else entry.origin_row)
-    return Batch(table(pairs, rows, some.uri, langs), some.count, dict(no_pair), wrong)
 
 
 def parsed(some: Records, parse: Callable[[dict[str, Any]], T]) -> dict[int, T | WrongRecord]:

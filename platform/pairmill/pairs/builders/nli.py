@@ -23,7 +23,7 @@ from zlib import crc32
 import orjson
 
 from pairmill.pairs.batch import Batch
-from pairmill.pairs.builders.base import Pair, WrongRecord, batch, field_of, listed, text
+from pairmill.pairs.builders.base import Pair, WrongRecord, batches, field_of, listed, text
 from pairmill.pairs.builders.joining import find_each, split
 from pairmill.pairs.builders.lookup import Lookup
 from pairmill.pairs.sources.base import BATCH_ROWS, Piece
@@ -52,7 +52,7 @@ def read(spec: Any, piece: Piece, batch_rows: int = BATCH_ROWS) -> Iterator[Batc
             known.add([record for _, record in some.items])
         for some in records(spec, piece, batch_rows):
             known.ask([record for _, record in some.items])
-            yield batch(some, known.build, spec.builder, spec.langs)
+            yield from batches(some, known.build, spec.langs)
 
 
 class Known:
@@ -105,11 +105,11 @@ class Known:
             except WrongRecord:
                 continue  # `build` meets it again
 
-    def build(self, record: dict[str, Any], options: Nli) -> list[Pair] | str:
-        label = _label(record, options)
+    def build(self, row: int, record: dict[str, Any]) -> list[Pair] | str:
+        label = _label(record, self.options)
         if label != "entailment":
             return label
-        variants, item = _variants(record, options), _item(record, options)
+        variants, item = _variants(record, self.options), _item(record, self.options)
         made = [self._pair(lang, variants, item) for lang in variants]
         pairs = [pair for pair in made if isinstance(pair, Pair)]
         return pairs or next((why for why in made if isinstance(why, str)), "no_premise")

@@ -22,7 +22,7 @@ import orjson
 
 from pairmill.pairs.batch import Batch, WrongRecord
 from pairmill.pairs.builders import joining
-from pairmill.pairs.builders.base import Pair, text
+from pairmill.pairs.builders.base import Pair, batches, text
 from pairmill.pairs.builders.joining import number, split
 from pairmill.pairs.builders.lookup import Lookup
 from pairmill.pairs.sources.base import BATCH_ROWS, Piece, SourceFile
@@ -59,7 +59,7 @@ def read(spec: Any, piece: Piece, batch_rows: int = BATCH_ROWS) -> Iterator[Batc
             for some in joining.records(spec, uri, batch_rows):
                 comments = joining.parsed(some, collect.parse)
                 build = _Build(spec.builder, comments, _surroundings(spec.builder, tables, comments))
-                yield joining.batch(some, build, spec.langs)
+                yield from batches(some, build, spec.langs)
 
 
 def _roles(options: Reddit) -> joining.Roles:

@@ -21,7 +21,7 @@ import orjson
 
 from pairmill.pairs.batch import Batch, WrongRecord
 from pairmill.pairs.builders import joining
-from pairmill.pairs.builders.base import Pair, text
+from pairmill.pairs.builders.base import Pair, batches, text
 from pairmill.pairs.builders.joining import number
 from pairmill.pairs.builders.lookup import Lookup
 from pairmill.pairs.sources.base import BATCH_ROWS, Piece, SourceFile
@@ -63,7 +63,7 @@ def read(spec: Any, piece: Piece, passages: list[str], batch_rows: int = BATCH_R
             for some in joining.records(spec, uri, batch_rows):
                 chosen = _chosen(options, tables, some)
                 texts = tables.passages.get([docid for choice in chosen.values() for docid in choice.docids()])
-                yield joining.batch(some, _Build(options, chosen, texts), langs)
+                yield from batches(some, _Build(options, chosen, texts), langs)
 
 
 def _roles(options: Options, passages: list[str]) -> joining.Roles:
@@ -75,12 +75,16 @@ def _roles(options: Options, passages: list[str]) -> joining.Roles:
 
 
 def _records(spec: Any, uri: str, shapes: joining.Shapes, names: list[str], batch_rows: int) -> Iterator[Records]:
-    """JSON Lines or a table, by the file's name."""
-    plain, dot, last = uri.rpartition(".")
-    name = plain if dot + last in EXTENSIONS else uri
-    if name.endswith((".jsonl", ".json", ".ndjson")):
+    if _is_json(uri):
         return joining.objects(spec, uri, names, batch_rows)
     return joining.delimited(spec, uri, shapes, batch_rows)
+
+
+def _is_json(uri: str) -> bool:
+    """Whether a file is JSON Lines or a table, by its name."""
+    plain, dot, last = uri.rpartition(".")
+    name = plain if dot + last in EXTENSIONS else uri
+    return name.endswith((".jsonl", ".json", ".ndjson"))
 
 
 class _Tables(NamedTuple):
@@ -108,7 +112,7 @@ class _Collect:
         return [(self.tables.negatives, _id(record, "qid"), orjson.dumps(found))]
 
     def passages(self, some: Records) -> joining.Rows:
-        field_of_id = self.options.passage_id if some.items and self.options.passage_id in some.items[0][1] else "id"
+        field_of_id = self.options.passage_id if _is_json(some.uri) else "id"
         noted = self.tables.noted.known([str(record.get(field_of_id)) for _, record in some.items])
 
         def rows(row: int, record: dict[str, Any]) -> list[tuple[Lookup, Any, Any]]:

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from heapq import nsmallest
 from typing import Any, NamedTuple
 
 import orjson
 
 from pairmill.pairs.batch import Batch, WrongRecord
 from pairmill.pairs.builders import joining
-from pairmill.pairs.builders.base import Pair, text
+from pairmill.pairs.builders.base import Pair, batches, text
 from pairmill.pairs.builders.joining import number, split
 from pairmill.pairs.builders.lookup import Lookup
 from pairmill.pairs.sources.base import BATCH_ROWS, Piece
@@ -75,8 +76,8 @@ def read(spec: Any, piece: Piece, batch_rows: int = BATCH_ROWS) -> Iterator[Batc
             joining.collect(some, "", _Collect(spec.builder, questions, answers), spec.langs)
         for some in joining.records(spec, uri, batch_rows):
             posts = joining.parsed(some, _Post.of)
-            threads = _Threads.of(posts, questions, answers)
-            yield joining.batch(some, _Build(spec.builder, site, posts, threads), spec.langs)
+            threads = _threads(spec.builder, posts, questions, answers)
+            yield from batches(some, _Build(spec.builder, site, posts, threads), spec.langs)
 
 
 class _Collect:
@@ -94,31 +95,56 @@ class _Collect:
         return []
 
 
-class _Threads(NamedTuple):
-    """The questions of a batch's posts, and all answers to each, by the question's id."""
+class _Thread:
+    """A question's answers, looked through once for all of them. Of two with one id, the first counts."""
 
-    questions: dict[int | None, _Question]
-    answers: dict[int | None, list[_Answer]]
-
-    @classmethod
-    def of(cls, posts: dict[int, _Post | WrongRecord], questions: Lookup, answers: Lookup) -> _Threads:
-        right = [post for post in posts.values() if isinstance(post, _Post)]
-        found = {post.id if post.kind == QUESTION else post.parent for post in right}
-        ids = [thread for thread in found if thread is not None]
-        return cls(
-            {key: _Question(*orjson.loads(value)) for key, value in questions.get(ids).items()},
-            {key: [_Answer(*orjson.loads(value)) for value in values] for key, values in answers.get_all(ids).items()},
+    def __init__(self, question: _Question | None, answers: list[_Answer], options: StackExchange):
+        self.question, self.options = question, options
+        self.answers: dict[int, _Answer] = {}
+        for answer in answers:
+            self.answers.setdefault(answer.id, answer)
+        self.chosen = self._chosen()
+        self._worst = nsmallest(
+            options.negatives + 1, self.answers.values(), key=lambda answer: (answer.score, answer.id)
         )
+
+    def _chosen(self) -> int | None:
+        accepted = self.question.accepted if self.question else None
+        enough = [answer for answer in self.answers.values() if answer.score >= self.options.min_score]
+        if self.options.answers == "accepted" or any(answer.id == accepted for answer in enough):
+            return accepted
+        return min(enough, key=lambda answer: (-answer.score, answer.id)).id if enough else None
+
+    def negatives(self, key: int) -> list[str] | None:
+        """The worst answers but the one that is the positive."""
+        others = [answer for answer in self._worst if answer.id != key]
+        texts = [plain_text(answer.body) for answer in others[: self.options.negatives]]
+        return [body for body in texts if body] or None
+
+
+def _threads(
+    options: StackExchange, posts: dict[int, _Post | WrongRecord], questions: Lookup, answers: Lookup
+) -> dict[int, _Thread]:
+    """The threads of a batch's posts, by the question's id."""
+    right = [post for post in posts.values() if isinstance(post, _Post)]
+    found = {post.id if post.kind == QUESTION else post.parent for post in right}
+    ids = [thread for thread in found if thread is not None]
+    asked = {key: _Question(*orjson.loads(value)) for key, value in questions.get(ids).items()}
+    given = {key: [_Answer(*orjson.loads(value)) for value in values] for key, values in answers.get_all(ids).items()}
+    return {key: _Thread(asked.get(key), given.get(key, []), options) for key in ids}
 
 
 class _Build:
     """The pairs of a post."""
 
     def __init__(
-        self, options: StackExchange, site: str | None, posts: dict[int, _Post | WrongRecord], threads: _Threads
+        self,
+        options: StackExchange,
+        site: str | None,
+        posts: dict[int, _Post | WrongRecord],
+        threads: dict[int, _Thread],
     ):
-        self.options, self.site, self.posts = options, site, posts
-        self.questions, self.answers = threads
+        self.options, self.site, self.posts, self.threads = options, site, posts, threads
 
     def __call__(self, row: int, record: dict[str, Any]) -> list[Pair] | str:
         post = self.posts[row]
@@ -128,50 +154,35 @@ class _Build:
             return self._question(post)
         if post.kind != ANSWER:
             return "other_post"
-        question = self.questions.get(post.parent)
-        if post.id is None or post.parent is None or question is None:
+        thread = self.threads[post.parent] if post.parent is not None else None
+        if post.id is None or thread is None or thread.question is None:
             return "parent_not_found"
         if post.score < self.options.min_score:
             return "low_score"
-        thread = self.answers[post.parent]
-        if row != min(answer.row for answer in thread if answer.id == post.id):
+        if row != thread.answers[post.id].row:
             return "duplicate_id"
-        if self.options.answers != "all" and post.id != self._chosen(question, thread):
+        if self.options.answers != "all" and post.id != thread.chosen:
             return "answer"
-        return self._pair(question, post.parent, post.id, post.body)
+        return self._pair(post, thread, thread.question)
 
     def _question(self, post: _Post) -> str:
         """Why a question is no pair's record: it is the anchor of its answers, unless it has none to offer."""
-        thread = self.answers.get(post.id, [])
+        answers = self.threads[post.id].answers if post.id is not None else {}
         if not post.title:
             return "no_title"
-        if not thread:
+        if not answers:
             return "unanswered"
-        if self.options.answers == "accepted" and post.accepted not in {answer.id for answer in thread}:
+        if self.options.answers == "accepted" and post.accepted not in answers:
             return "no_accepted_answer"
         return "question"
 
-    def _chosen(self, question: _Question, thread: list[_Answer]) -> int | None:
-        enough = {answer.id: answer for answer in thread if answer.score >= self.options.min_score}
-        if self.options.answers == "accepted" or question.accepted in enough:
-            return question.accepted
-        return min(enough.values(), key=lambda answer: (-answer.score, answer.id)).id
-
-    def _pair(self, question: _Question, parent: int, key: int, body: str) -> list[Pair] | str:
-        answer = plain_text(body)
-        if not answer:
+    def _pair(self, post: _Post, thread: _Thread, question: _Question) -> list[Pair] | str:
+        answer = plain_text(post.body)
+        if not answer or post.id is None:
             return "no_body"
         anchor = f"{question.title}\n\n{plain_text(question.body)}" if question.body else question.title
-        url = f"https://{self.site}/questions/{parent}" if self.site else None
-        return [Pair(anchor, answer, self._negatives(parent, key), url=url)]
-
-    def _negatives(self, parent: int, key: int) -> list[str] | None:
-        if not self.options.negatives:
-            return None
-        others = {answer.id: answer for answer in reversed(self.answers[parent]) if answer.id != key}
-        worst = sorted(others.values(), key=lambda answer: (answer.score, answer.id))
-        texts = [plain_text(answer.body) for answer in worst[: self.options.negatives]]
-        return [body for body in texts if body] or None
+        url = f"https://{self.site}/questions/{post.parent}" if self.site else None
+        return [Pair(anchor, answer, thread.negatives(post.id), url=url)]
 
 
 def _site(options: StackExchange, uri: str) -> str | None:

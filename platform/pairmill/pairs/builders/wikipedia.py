@@ -19,7 +19,7 @@ from typing import Any
 import orjson
 
 from pairmill.pairs.builders import wikitext
-from pairmill.pairs.builders.base import Pair, WrongRecord, listed, text
+from pairmill.pairs.builders.base import MAX_NAME, Pair, WrongRecord, listed, text
 from pairmill.pairs.sources.languages import declared_language
 from pairmill.spec.curate import Langs
 from pairmill.spec.record_builders import Wikipedia
@@ -66,11 +66,17 @@ def build(record: dict[str, Any], options: Wikipedia) -> list[Pair] | str:
             continue
         passage = _passage(path, paragraphs, in_lists, options)
         if passage:
-            anchor = SEPARATOR.join((title, *path)) if options.anchor == "path" or not path else path[-1]
-            pairs.append(Pair(anchor, passage, anchor_lang=lang, positive_lang=lang, url=url))
+            pairs.append(Pair(_anchor(title, path, options), passage, anchor_lang=lang, positive_lang=lang, url=url))
         elif paragraphs:
             short += 1
     return pairs or ("no_prose" if short else "no_text")
+
+
+def _anchor(title: str, path: tuple[str, ...], options: Wikipedia) -> str:
+    if options.anchor == "section" and path:
+        return path[-1]
+    *above, last = (title, *path)
+    return SEPARATOR.join([*(name for name in above if len(name) <= MAX_NAME), last])
 
 
 def _passage(path: tuple[str, ...], paragraphs: list[str], in_lists: int, options: Wikipedia) -> str:

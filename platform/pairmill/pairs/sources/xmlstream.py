@@ -235,7 +235,8 @@ class _Stream:
                     lost = None
                     self._start(found)
                     self.fed = found
-                lost = self._feed(min(self.fed + _STEP, end))
+                unread = self.fed - self._here()  # a tag that has not ended is scanned again with each step
+                lost = self._feed(min(self.fed + max(_STEP, unread), end))
                 yield from self._take()
                 if lost is not None and lost.error == "hostile_xml":
                     yield self._broken(lost, lost.start + QUARANTINE_BYTES)
