@@ -64,6 +64,13 @@ def test_boilerplate_keeps_lines_unless_told_otherwise():
         ),
         (BASE + "clean: {boilerplate: on}\n", ["clean.boilerplate", "no input has one", "columns: {url: ..}"]),
         (BASE + "decontaminate: {against: [x]}\n", ["decontaminate", "not in this version"]),
+        (BASE.replace("jsonl,", "warc, builder: wikipedia,"), ["inputs[0].builder", "no pairs of pages", "title-body"]),
+        (
+            BASE.replace("jsonl,", "html, builder: {name: faq, html: x},"),
+            ["inputs[0].builder", "'x'", "leave out `html`"],
+        ),
+        (BASE.replace("jsonl,", "jsonl, builder: news, columns: {anchor: a},"), ["inputs[0]", "news", "`columns`"]),
+        (BASE.replace("jsonl,", "jsonl, builder: {name: news, titel: a},"), ["inputs[0].builder.titel", "'title'"]),
         (BASE.replace("jsonl,", "jsonlines,"), ["inputs[0]", "'jsonlines'", "'jsonl'", "moses"]),
         (BASE.replace("format: jsonl, ", ""), ["inputs[0]", "`format` is missing", "gettext"]),
         (BASE.replace("path", "pth"), ["inputs[0].path", "missing", "inputs[0].pth", "unknown key", "'path'"]),

@@ -92,8 +92,17 @@ _TABLE = [
         "side",
         0.3,
         None,
-        _at_least(0.3, 0.6, 0.1, 0.5),
+        _at_least(0.3, 0.6, 0.1),
         "share of letters in a script its language is written in",
+        "OpusFilter CharacterScoreFilter",
+    ),
+    Rule(
+        "body_script",
+        "positive",
+        0.5,
+        None,
+        {"web": (0.5, None)},
+        "the same of the positive alone: a page's title may be a name",
         "OpusFilter CharacterScoreFilter",
     ),
     Rule(

@@ -1,7 +1,11 @@
 from pathlib import Path
 
 from joinkit import built
+from pytest import MonkeyPatch
 from recordkit import jsonl
+
+from pairmill.pairs.builders import anchors
+from pairmill.pairs.pages.page import Page
 
 TEXT = "A text about this that is long enough to be taken for the main content of a page, and not for a menu."
 
@@ -61,3 +65,11 @@ def test_a_text_that_leads_to_many_pages_of_a_site_is_generic_in_any_language(tm
     ]
     made = built(format="jsonl", path=jsonl(tmp_path / "1.jsonl", *pages), builder="anchors")
     assert set(made.texts) == {("cuprinsul întregii cărți", "Page 0")}
+
+
+def test_texts_that_are_remembered_stay_bounded_whatever_they_lead_to(monkeypatch: MonkeyPatch) -> None:
+    monkeypatch.setattr(anchors, "MAX_TEXTS", 100)
+    texts = anchors._Texts()
+    for at in range(400):  # each text leads to two pages, so none is rarer than the others
+        texts.add(Page(f'<body><a href="/a{at}">the text {at // 2}</a></body>', "http://e.org/"))
+        assert len(texts.targets) <= 100

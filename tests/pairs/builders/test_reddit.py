@@ -180,9 +180,14 @@ def test_files_of_one_month_in_several_folders_are_refused_and_none_is_lost(dump
         (dump / folder / "RC_01.jsonl").write_bytes(lines([comment("c1", "t3_p1")]))
         (dump / folder / "RS_01.jsonl").write_bytes(lines(POSTS))
     paths = {name: [str(dump / folder / f"{name}_*.jsonl") for folder in ("2022", "2023")] for name in ("RC", "RS")}
-    with pytest.raises(SourceError, match="RC_01.jsonl and .*2023/RC_01.jsonl the wildcards .* stand for the same text"):
+    with pytest.raises(
+        SourceError, match="RC_01.jsonl and .*2023/RC_01.jsonl the wildcards .* stand for the same text"
+    ):
         built(format="jsonl", path=paths["RC"], builder={"name": "reddit", "posts": paths["RS"]})
-    one = {"path": str(dump / "*" / "RC_*.jsonl"), "builder": {"name": "reddit", "posts": str(dump / "*" / "RS_*.jsonl")}}
+    one = {
+        "path": str(dump / "*" / "RC_*.jsonl"),
+        "builder": {"name": "reddit", "posts": str(dump / "*" / "RS_*.jsonl")},
+    }
     assert built(format="jsonl", **one).worlds == 2
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import gzip
+import time
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
 import pytest
-from joinkit import built
+from joinkit import built, spec_of
+
+from pairmill.pairs import sources
+from pairmill.pairs.sources.base import whole
 
 CODE = "<p>Use a loop:</p>\n\n<pre><code>for x in range(3):\n    print(x &lt; 2)\n</code></pre>\n"
 #: Question 1: accepted answer 3 before it, better answer 4. 2: none accepted. 8: unanswered. 10: accepted is gone.

@@ -66,6 +66,7 @@ MODULES: dict[str, ModuleType | Scored] = {
     "url_share": url_share,
     "letters": letters,
     "script": script,
+    "body_script": script,
     "numbers": numbers,
     "placeholders": placeholders,
     "repetition": repetition,
