@@ -17,10 +17,11 @@ import resource, sys
 sys.path[:0] = sys.argv[1:3]
 from sourcekit import records_of
 for path in sys.argv[4:]:  # once small, for what is imported late
-    records_of(format=sys.argv[3], path=path.replace("bomb", "small"), builder={"name": "title-body", "html": "a"})
+    builder = {"name": "title-body"} | ({} if sys.argv[3] in ("html", "warc") else {"html": "a"})
+    records_of(format=sys.argv[3], path=path.replace("bomb", "small"), builder=builder)
     used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + (1 << 29), -1))
-    raw = records_of(format=sys.argv[3], path=path, builder={"name": "title-body", "html": "a"})
+    raw = records_of(format=sys.argv[3], path=path, builder=builder)
     print(raw.errors)
 """
 
