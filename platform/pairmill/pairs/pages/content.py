@@ -13,6 +13,8 @@ import re
 from html import unescape
 from typing import Any, NamedTuple
 
+from pairmill.errors import PairmillError
+
 #: The mark behind a heading that links to it (`#` only behind a space: there is C#).
 _PERMALINK = re.compile(r"(?:\s*[¶§🔗]|\s+#)$")
 _HEADING = re.compile(r"<(/?)h([1-6])>")
@@ -44,8 +46,12 @@ def main_content(tree: Any, html: str, extractor: str) -> list[Block]:
 
 
 def _by_trafilatura(html: str) -> str | None:
-    import trafilatura
-
+    try:
+        import trafilatura
+    except ImportError as error:
+        raise PairmillError(
+            f"extractor trafilatura: {error}. Run `pip install 'pairmill[web]'`, or choose `extractor: resiliparse`."
+        ) from error
     found: str | None = trafilatura.extract(html, output_format="html", include_comments=False, deduplicate=False)
     return found
 
