@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from joinkit import built
+from joinkit import built, worlds
 from pytest import MonkeyPatch
 from recordkit import jsonl
 
@@ -30,7 +30,7 @@ def test_a_links_text_and_the_title_of_its_target_are_a_pair(tmp_path: Path) -> 
         ("de", "en"),
     ]
     assert [row["url"] for row in made.rows] == ["http://a.example/one"] * 2 + ["http://a.example/two"]
-    assert made.no_pair == {"no_links_found": 1} and made.worlds == 1
+    assert made.no_pair == {"no_links_found": 1} and worlds(made) == 1
 
 
 def test_the_target_may_be_known_by_its_canonical_address_and_stand_for_its_body(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from joinkit import built
+from joinkit import built, worlds
 
 from pairmill.errors import SourceError
 
@@ -39,7 +39,7 @@ def test_papers_are_paired_with_the_papers_they_cite_across_files(tmp_path):
     (tmp_path / "meta_0.jsonl.gz").write_bytes(gzip.compress(lines(PAPERS[:2])))
     (tmp_path / "meta_1.jsonl").write_bytes(lines(PAPERS[2:]))
     outcome = read(tmp_path / "meta_*")
-    assert outcome.worlds == 1
+    assert worlds(outcome) == 1
     assert outcome.texts == [
         ("Title 1", "Title 2\nAbstract 2."),
         ("Title 3", "Title 4\nAbstract 4."),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import zstandard
-from joinkit import built, spec_of
+from joinkit import built, spec_of, worlds
 
 from pairmill.errors import SourceError
 from pairmill.pairs import sources
@@ -154,14 +154,14 @@ def test_months_pair_up_with_their_posts_and_are_read_alone(dump):
     (dump / "RC_2023-02.zst").write_bytes(compress(lines([comment("f1", "t1_c1"), comment("f2", "t3_p1")])))
     (dump / "RS_2023-02.zst").write_bytes(compress(lines([{"id": "q1", "title": "Later"}])))
     outcome = read(dump)
-    assert outcome.worlds == 2
+    assert worlds(outcome) == 2
     assert outcome.no_pair["parent_not_found"] == 3 + 2
 
 
 def test_files_are_read_together_where_wildcards_do_not_pair_them_up(dump):
     (dump / "RC_2023-02.zst").write_bytes(compress(lines([comment("f1", "t1_c1"), comment("f2", "t3_p1")])))
     outcome = read(dump, posts="RS_2023-01.zst")
-    assert outcome.worlds == 1
+    assert worlds(outcome) == 1
     assert pairs(("c1", "f1"))[0] in outcome.texts
     assert {row["origin_file"].rpartition("_")[2] for row in outcome.rows} == {"2023-01.zst", "2023-02.zst"}
 
@@ -188,7 +188,7 @@ def test_files_of_one_month_in_several_folders_are_refused_and_none_is_lost(dump
         "path": str(dump / "*" / "RC_*.jsonl"),
         "builder": {"name": "reddit", "posts": str(dump / "*" / "RS_*.jsonl")},
     }
-    assert built(format="jsonl", **one).worlds == 2
+    assert worlds(built(format="jsonl", **one)) == 2
 
 
 def test_posts_of_another_form_are_refused(dump):

@@ -8,7 +8,7 @@ from typing import Any
 from xml.sax.saxutils import quoteattr
 
 import pytest
-from joinkit import built, spec_of
+from joinkit import built, spec_of, worlds
 
 from pairmill.pairs import sources
 from pairmill.pairs.sources.base import whole
@@ -146,7 +146,7 @@ def test_each_site_is_a_world_of_its_own(tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / "Posts.xml").write_bytes(dump([POSTS[number]]))  # an answer, its question
     outcome = read(tmp_path / "*" / "Posts.xml")
-    assert outcome.worlds == 2
+    assert worlds(outcome) == 2
     assert outcome.no_pair == {"parent_not_found": 1, "unanswered": 1}
 
 

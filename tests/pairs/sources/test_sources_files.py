@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 import zstandard
-from sourcekit import read_all, spec_of
 
 from pairmill.errors import SourceError
 from pairmill.pairs import sources
 from pairmill.pairs.sources.globs import alternatives, expression
 from pairmill.pairs.sources.streams import Damaged, decompressed
+from sourcekit import read_all, spec_of
 
 LINE = b'{"anchor": "a", "positive": "b"}\n'
 COMPRESS = {"gz": gzip.compress, "bz2": bz2.compress, "zst": zstandard.compress}
@@ -129,7 +129,7 @@ def test_a_file_or_folder_that_may_not_be_read_is_named(tmp_path: Path, mode_of:
         folder.chmod(0o755)
         (folder / "secret.jsonl").write_bytes(LINE)
         (folder / mode_of).chmod(0o000)
-        source_root, here = Path(pairmill.__file__).parents[1], Path(__file__).parent
+        source_root, here = Path(pairmill.__file__).parents[1], Path(__file__).parents[2]
         code = f"import sys\nsys.path[:0] = [{str(source_root)!r}, {str(here)!r}]\nimport pairmill.pairs.sources\n"
         loaded = "import sourcekit\n"
         done = subprocess.run(

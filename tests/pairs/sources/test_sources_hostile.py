@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import zstandard
+
 from sourcekit import records_of
 
 ROOT = Path(__file__).parents[3]
@@ -47,7 +48,7 @@ def test_small_files_that_stand_for_huge_ones_are_bounded(tmp_path: Path, format
     for name in ("small.gz", "small.zst"):
         small = gzip.compress(SMALL[format]) if name.endswith("gz") else zstandard.compress(SMALL[format])
         (tmp_path / name).write_bytes(small)
-    folders = [str(Path(__file__).parent), str(ROOT / "platform")]
+    folders = [str(ROOT / "tests"), str(ROOT / "platform")]
     paths = [f"{tmp_path}/bomb.gz", f"{tmp_path}/bomb.zst"]
     command = [sys.executable, "-c", READ, *folders, format, *paths]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)

@@ -6,10 +6,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from sourcekit import read_all
 
 from pairmill.errors import SourceError
 from pairmill.pairs import sources
+from sourcekit import read_all
 
 
 def write(tmp_path: Path, table: pa.Table, **options: Any) -> str:
@@ -118,7 +118,7 @@ print("done", footer)
 def test_a_damaged_footer_never_ends_the_process(tmp_path: Path) -> None:
     table = pa.table({"anchor": ["a"] * 3, "positive": ["b"] * 3, "n": [["c"]] * 3})
     path = write(tmp_path, table, row_group_size=2, store_schema=False)
-    folders = [str(Path(__file__).parent), str(Path(sources.__file__).parents[3])]
+    folders = [str(Path(__file__).parents[2]), str(Path(sources.__file__).parents[3])]
     command = [sys.executable, "-c", DAMAGE, *folders, path]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.stdout.startswith("done"), done.stderr[-2000:]
