@@ -5,9 +5,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.feather as feather
 import pytest
-from sourcekit import read_all, records_of
 
 from pairmill.errors import SourceError
+from sourcekit import read_all, records_of
 
 Kind = str
 FEATURES = {"anchor": {"dtype": "string", "_type": "Value"}, "label": {"names": ["no", "yes"], "_type": "ClassLabel"}}

@@ -3,10 +3,10 @@ import gzip
 from pathlib import Path
 
 import pytest
-from sourcekit import read_all
 
 from pairmill.errors import SourceError
 from pairmill.pairs.sources import csv as csv_source
+from sourcekit import read_all
 
 
 def write(tmp_path: Path, data: bytes | str) -> str:

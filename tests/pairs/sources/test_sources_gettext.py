@@ -5,11 +5,11 @@ from pathlib import Path
 
 import polib
 import pytest
-from sourcekit import read_all, spec_of
 
 from pairmill.errors import SourceError
 from pairmill.pairs import sources
 from pairmill.pairs.sources import locale_to_language
+from sourcekit import read_all, spec_of
 
 HEADER = {"Content-Type": "text/plain; charset=UTF-8", "Language": "de", "Plural-Forms": "nplurals=2; plural=n!=1;"}
 

@@ -3,11 +3,11 @@ import json
 from pathlib import Path
 
 import pytest
-from sourcekit import read_all, spec_of
 
 from pairmill.errors import SourceError
 from pairmill.pairs import sources
 from pairmill.pairs.sources import lines as line_reader
+from sourcekit import read_all, spec_of
 
 
 def write(tmp_path: Path, *lines: bytes, end: bytes = b"\n") -> str:

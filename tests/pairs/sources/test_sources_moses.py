@@ -2,9 +2,9 @@ import gzip
 from pathlib import Path
 
 import pytest
-from sourcekit import read_all
 
 from pairmill.errors import SourceError
+from sourcekit import read_all
 
 
 def write(tmp_path: Path, anchor: bytes, positive: bytes, name: str = "c.en-de", end: str = "") -> str:

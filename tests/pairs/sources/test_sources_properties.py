@@ -11,12 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from sourcekit import Outcome, Raw, read_all, records_of
 from test_sources_warc import chunked, response, warc_record
 
 from pairmill.errors import SourceError
 from pairmill.pairs.sources import xmlstream
 from pairmill.pairs.sources.xml import Tree
+from sourcekit import Outcome, Raw, read_all, records_of
 
 PROFILE = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

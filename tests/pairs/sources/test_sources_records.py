@@ -8,10 +8,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from sourcekit import read_all, records_of
 
 from pairmill.errors import SourceError
 from pairmill.pairs.sources import json as json_source
+from sourcekit import read_all, records_of
 
 NEWS = {"name": "news", "title": "t", "body": "b.text"}
 ROWS = [{"t": f"title {i}", "b": {"text": "x" * (i % 9), "tags": ["p", None]}, "u": i} for i in range(700)]

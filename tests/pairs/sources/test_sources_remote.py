@@ -8,12 +8,12 @@ import obstore
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from sourcekit import read_all, records_of
 from test_sources_arrow import pairs, saved
 from test_sources_warc import MANY, PAGE
 
 from pairmill import objects
 from pairmill.errors import SourceError
+from sourcekit import read_all, records_of
 
 LINES = b"".join(b'{"anchor": "a%d", "positive": "b"}\n' % index for index in range(2000))
 

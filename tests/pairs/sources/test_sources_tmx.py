@@ -5,6 +5,7 @@ from xml.sax.saxutils import escape
 
 import django
 import pytest
+
 from sourcekit import Outcome, read_all
 
 

@@ -7,9 +7,9 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 import zstandard
-from sourcekit import Raw, records_of
 
 from pairmill.pairs.sources import warcframes
+from sourcekit import Raw, records_of
 
 PAGE = b"<html><title>One</title><p>Some text.</p></html>"
 

@@ -3,10 +3,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sourcekit import Raw, read_all, records_of
 
 from pairmill.errors import SourceError
 from pairmill.pairs.sources import xmlstream
+from sourcekit import Raw, read_all, records_of
 
 
 def read(
