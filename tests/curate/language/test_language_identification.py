@@ -91,9 +91,9 @@ def test_loading_and_asking_prints_nothing() -> None:
 
 
 def test_a_missing_model_is_an_error_that_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    from pairmill.curate.language import fasttext
+    from pairmill.curate.language import engine, fasttext
 
-    monkeypatch.setattr(fasttext, "find_spec", lambda name: None)
+    monkeypatch.setattr(engine, "find_spec", lambda name: None)
     with pytest.raises(PairmillError, match="pip install pairmill"):
         _ = fasttext.FastText().path
 

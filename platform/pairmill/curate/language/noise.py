@@ -14,57 +14,70 @@ mojibake 92 %.
 
 from __future__ import annotations
 
+from functools import cache
+from unicodedata import is_normalized
+
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from pairmill.curate import arrays, codepoints
+from pairmill.curate import codepoints
+from pairmill.curate.language import kernels
 
-VERSION = 1
+VERSION = 2  # of what engines are shown: excerpts and noise
 MIN_LETTERS = 0.2
 MAX_WITH_DIGITS = 0.4
 MAX_MOJIBAKE = 0.5
 MAX_UNDECODED = 0.1
 _AFTER_LATIN = 0x250
-_CONTINUATION = "\x80-\xbf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ"
-_MOJIBAKE = f"[ÂÃÄÅÆÇÎÏÐÑÒÓ×ØÙÚÛàáâãäåæçèéêëìíîï][{_CONTINUATION}]"
+_JAMO = slice(0x1100, 0x1200)
+_LEAD = "ÂÃÄÅÆÇÎÏÐÑÒÓ×ØÙÚÛàáâãäåæçèéêëìíîï"
+_CONTINUATION = "".join(map(chr, range(0x80, 0xC0))) + "€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ"
 
 
-def noise(
-    column: pa.Array, flat: np.ndarray, offsets: np.ndarray, letters: np.ndarray, sizes: np.ndarray
-) -> np.ndarray:
-    """Which texts are noise: bool (n,).
+def tally(column: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    """Count characters of each text: int64 (n, kernels.COUNTS), and letters by script number: int64 (n, scripts)."""
+    from pairmill.curate.heuristics.scripts import weights
 
-    `flat`, `offsets`: the texts as code points and the rows in them (see `codepoints`). `letters` (n,): how many
-    letters each has.
-    """
-    classes = codepoints.classes()[flat]
-    marks, spaces, digits = (
-        arrays.sums(classes == kind, offsets) for kind in (codepoints.MARK, codepoints.SPACE, codepoints.DIGIT)
-    )
-    bad = letters + marks < MIN_LETTERS * (np.diff(offsets) - spaces)
+    data, offsets = codepoints.byte_offsets(column)
+    counts = np.zeros((len(column), kernels.COUNTS), np.int64)
+    scripts = np.zeros((len(column), len(weights())), np.int64)
+    kernels.tally()(np.frombuffer(data, np.uint8), offsets, _properties(), counts, scripts)
+    return counts, scripts
+
+
+def noise(counts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Which texts are noise: bool (n,). `counts`: see `tally`; `sizes` (n,): letters, counted as English letters."""
+    letters, marks, digits = (counts[:, kind] for kind in (kernels.LETTERS, kernels.MARKS, kernels.DIGITS))
+    characters = counts[:, kernels.CHARACTERS]
+    bad = letters + marks < MIN_LETTERS * (characters - counts[:, kernels.SPACES])
     bad |= digits > sizes + marks
-    bad |= _mojibake(column) > MAX_MOJIBAKE * letters
-    bad |= _count(pc.count_substring(column, "\N{REPLACEMENT CHARACTER}")) > MAX_UNDECODED * np.diff(offsets)
-    if digits.any():
-        has_digits = np.repeat(digits > 0, np.diff(offsets))
-        flat, held = arrays.compress(flat, offsets, has_digits)
-        bad |= _beside_digits(flat, classes[has_digits], held) > MAX_WITH_DIGITS * letters
+    bad |= counts[:, kernels.BESIDE_DIGITS] > MAX_WITH_DIGITS * letters
+    bad |= counts[:, kernels.MOJIBAKE] > MAX_MOJIBAKE * letters
+    bad |= counts[:, kernels.UNDECODED] > MAX_UNDECODED * characters
     return bad
 
 
-def _mojibake(column: pa.Array) -> np.ndarray:
-    return _count(pc.count_substring_regex(column, _MOJIBAKE))
+@cache
+def _properties() -> np.ndarray:
+    """uint16 (0x110000,): the property of each code point (see `kernels`)."""
+    from pairmill.curate.heuristics.scripts import script_of
+
+    classes = codepoints.classes()
+    letter = classes == codepoints.LETTER
+    table = classes.astype(np.uint16)
+    table[letter] |= kernels.LETTER | script_of()[letter].astype(np.uint16) << kernels.SCRIPT
+    table[:_AFTER_LATIN][letter[:_AFTER_LATIN]] |= kernels.LATIN
+    table[[ord(c) for c in _LEAD]] |= kernels.LEAD
+    table[[ord(c) for c in _CONTINUATION]] |= kernels.CONTINUATION
+    table[_unstable(classes)] |= kernels.COMBINES
+    table.flags.writeable = False
+    return table
 
 
-def _count(counts: pa.Array) -> np.ndarray:
-    return counts.to_numpy(zero_copy_only=False)
-
-
-def _beside_digits(flat: np.ndarray, classes: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """Latin letters of each row that stand in a stretch of Latin letters and digits with at least one digit: int64."""
-    digit = classes == codepoints.DIGIT
-    letter = (classes == codepoints.LETTER) & (flat < _AFTER_LATIN)
-    starts, ends, words = arrays.stretches(digit | letter, offsets)
-    digits, letters = (np.append(0, np.cumsum(kind)) for kind in (digit, letter))
-    return arrays.sums(np.where(digits[ends] > digits[starts], letters[ends] - letters[starts], 0), words)
+def _unstable(classes: np.ndarray) -> np.ndarray:
+    """Characters that NFC may change, or join to others: bool (0x110000,). Unassigned ones may be such one day."""
+    result = (classes == codepoints.MARK) | (classes == codepoints.OTHER)
+    result[_JAMO] = True
+    others = np.flatnonzero(~result).tolist()
+    result[others] = [not is_normalized("NFC", chr(code)) for code in others]
+    return result

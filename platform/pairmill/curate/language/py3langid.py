@@ -12,8 +12,8 @@ As in the package, text in capitals is lowered first, and all is NFC. The answer
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from functools import cache, cached_property
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,11 @@ from pairmill.curate import codepoints
 from pairmill.curate.dedup.kernels import Kernel, compile_kernel
 from pairmill.curate.language.calibration import PY3LANGID
 from pairmill.curate.language.codes import canonical
-from pairmill.curate.language.engine import UNKNOWN, Asked, answers, ask
+from pairmill.curate.language.engine import UNKNOWN, Asked, answers, ask, model_file
 from pairmill.errors import PairmillError
 
+_STEPS = 512  # the model's weights are multiples of 1/512, and as such int16
+_LANES = 8  # texts that walk the automaton in turn, as each step waits for memory
 _BATCH = 1024  # texts scored at once: their scores are a matrix of 0.6 MB
 
 
@@ -38,16 +40,7 @@ class Py3LangId:
     @cached_property
     def path(self) -> Path:
         """The model file."""
-        spec = find_spec("py3langid")
-        path = Path(spec.submodule_search_locations[0], "data", "model.npz.xz") if (
-            spec and spec.submodule_search_locations
-        ) else None  # fmt: skip
-        if path is None or not path.is_file():
-            raise PairmillError(
-                f"language engine py3langid: its model was not found ({path or 'the package is not installed'}). Run "
-                "`pip install 'py3langid>=0.4,<0.5'`, or choose `language: {engine: fasttext}`."
-            )
-        return path
+        return model_file("py3langid", "py3langid", "data/model.npz.xz", "'py3langid>=0.4,<0.5'", "fasttext")
 
     @cached_property
     def checksum(self) -> str:
@@ -68,8 +61,7 @@ class Py3LangId:
 
     def score(self, asked: Asked) -> tuple[np.ndarray, np.ndarray]:
         """Number of the best class in `names` and the library's normalised probability of it, for each text."""
-        column = _lowered(asked.column)
-        column = pc.utf8_normalize(column, "NFC")
+        column = _composed(_lowered(asked.column), asked.composed)
         data, offsets = codepoints.byte_offsets(column)
         found, scores = np.full(len(column), UNKNOWN, np.int64), np.zeros(len(column), np.float32)
         for first in range(0, len(column), _BATCH):
@@ -86,13 +78,20 @@ class Py3LangId:
 
 def _lowered(column: pa.Array) -> pa.Array:
     """Texts in capitals in lower case (by Python's rules, as in the package), the others as they are."""
-    rows = np.flatnonzero(pc.utf8_is_upper(column).to_numpy(zero_copy_only=False))
-    if not len(rows):
+    chosen = pc.utf8_is_upper(column).to_numpy(zero_copy_only=False)
+    return _changed(column, chosen, lambda part: pa.array([text.lower() for text in part.to_pylist()], part.type))
+
+
+def _composed(column: pa.Array, composed: np.ndarray) -> pa.Array:
+    """The texts in NFC; where `composed` (bool, (n,)) they are already (as are texts that were lowered)."""
+    return _changed(column, ~composed, lambda part: pc.utf8_normalize(part, "NFC"))
+
+
+def _changed(column: pa.Array, chosen: np.ndarray, change: Callable[[pa.Array], pa.Array]) -> pa.Array:
+    """The column with its chosen rows (bool, (n,)) changed."""
+    if not chosen.any():
         return column
-    lowered = pa.array([text.lower() for text in column.take(pa.array(rows)).to_pylist()], column.type)
-    mask = np.zeros(len(column), bool)
-    mask[rows] = True
-    return pc.replace_with_mask(column, pa.array(mask), lowered)
+    return pc.replace_with_mask(column, pa.array(chosen), change(column.filter(pa.array(chosen))))
 
 
 class _Model:
@@ -113,7 +112,7 @@ class _Model:
         self.moves = np.asarray(model.tk_nextmove, np.uint32)
         self.row_of = np.asarray(model.tk_row, np.int64)
         self.feature_of = np.asarray(model.tk_output, np.int32)
-        self.weights = np.ascontiguousarray(model.nb_ptc, np.float32)
+        self.weights = np.rint(_STEPS * np.asarray(model.nb_ptc, np.float32)).astype(np.int16)
         self.prior = np.ascontiguousarray(model.nb_pc, np.float32)
         self.counts = np.zeros(len(self.weights), np.int32)
 
@@ -121,9 +120,11 @@ class _Model:
         """The most probable class of each of the texts data[offsets[i]:offsets[i + 1]], and its probability."""
         lengths = np.diff(offsets)
         scores = np.empty((len(lengths), len(self.names)), np.float32)
-        seen = np.empty(max(1, int(lengths.max(initial=0))), np.int32)
-        tables = (self.moves, self.row_of, self.feature_of, self.weights, self.prior)
-        _kernel()(np.frombuffer(data, np.uint8), offsets, *tables, self.counts, seen, scores)
+        room = int(lengths.max(initial=0)) + 3
+        seen, factors = np.empty(room, np.int32), np.empty(room, np.float32)
+        hits = np.empty(int(offsets[-1] - offsets[0]), np.int32)
+        _walk_kernel()(np.frombuffer(data, np.uint8), offsets, self.moves, self.row_of, self.feature_of, hits)
+        _bayes_kernel()(hits, offsets, self.weights, self.prior, self.counts, seen, factors, scores)
         scores /= np.sqrt(np.maximum(lengths, 1).astype(np.float32))[:, None]
         np.exp(scores - scores.max(axis=1, keepdims=True), out=scores)
         scores /= scores.sum(axis=1, keepdims=True)
@@ -135,39 +136,71 @@ class _Model:
 
 
 @cache
-def _kernel() -> Kernel:
-    """Return bayes(data, offsets, moves, row_of, feature_of, weights, prior, counts, seen, scores).
+def _walk_kernel() -> Kernel:
+    """Return walk(data, offsets, moves, row_of, feature_of, hits).
+
+    hits[i] becomes the feature that is complete with byte offsets[0] + i, -1 for none.
+    """
+    return compile_kernel(_walk, "uint8[] int64[] uint32[] int64[] int32[]", "int32[::1]")
+
+
+@cache
+def _bayes_kernel() -> Kernel:
+    """Return bayes(hits, offsets, weights, prior, counts, seen, factors, scores).
 
     Writes the naive Bayes scores (n, classes), 0 for a text without features; `counts` (features,) must hold zeros, and
-    does so afterwards; `seen` has room for as many features as the longest text has bytes.
+    does so afterwards; `seen` and `factors` are scratch of three places more than the longest text has bytes.
     """
-    inputs = "uint8[] int64[] uint32[] int64[] int32[] float32[][] float32[]"
-    return compile_kernel(_bayes, inputs, "int32[::1] int32[::1] float32[:,::1]")
+    outputs = "int32[::1] int32[::1] float32[::1] float32[:,::1]"
+    return compile_kernel(_bayes, "int32[] int64[] int16[][] float32[]", outputs)
 
 
-def _bayes(data, offsets, moves, row_of, feature_of, weights, prior, counts, seen, scores):  # type: ignore[no-untyped-def]
+def _walk(data, offsets, moves, row_of, feature_of, hits):  # type: ignore[no-untyped-def]
+    at, end, states = np.zeros(_LANES, np.int64), np.zeros(_LANES, np.int64), np.zeros(_LANES, np.int64)
+    row, rows, busy = 0, offsets.size - 1, True
+    while busy:
+        busy = False
+        for lane in range(_LANES):
+            if at[lane] == end[lane]:  # on to the next text
+                while row < rows and offsets[row] == offsets[row + 1]:
+                    row += 1
+                if row == rows:
+                    continue
+                at[lane], end[lane], states[lane] = offsets[row], offsets[row + 1], 0
+                row += 1
+            busy = True
+            i = at[lane]
+            state = np.int64(moves[(row_of[states[lane]] << 8) + np.int64(data[i])])
+            hits[i - offsets[0]] = feature_of[state]
+            at[lane], states[lane] = i + 1, state
+
+
+def _bayes(hits, offsets, weights, prior, counts, seen, factors, scores):  # type: ignore[no-untyped-def]
     classes = prior.size
+    score = np.empty(classes, np.float32)
     for row in range(offsets.size - 1):
-        state, distinct = np.int64(0), 0
-        for i in range(offsets[row], offsets[row + 1]):
-            state = np.int64(moves[(row_of[state] << 8) + np.int64(data[i])])
-            feature = feature_of[state]
+        distinct = 0
+        for i in range(offsets[row] - offsets[0], offsets[row + 1] - offsets[0]):
+            feature = hits[i]
             if feature >= 0:
                 if counts[feature] == 0:
                     seen[distinct] = feature
                     distinct += 1
                 counts[feature] += 1
-        score = scores[row]
         score[:] = 0
         for j in range(distinct):
-            feature = seen[j]
-            weight = np.float32(np.log1p(np.float32(counts[feature])))
-            counts[feature] = 0
+            factors[j] = np.log1p(np.float32(counts[seen[j]]))
+            counts[seen[j]] = 0
+        for j in range(distinct, -(-distinct // 4) * 4):
+            seen[j], factors[j] = seen[0], 0
+        for j in range(0, distinct, 4):  # four rows of weights at once, so that their loads wait for memory together
+            f0, f1, f2, f3 = factors[j], factors[j + 1], factors[j + 2], factors[j + 3]
+            row0, row1, row2, row3 = weights[seen[j]], weights[seen[j + 1]], weights[seen[j + 2]], weights[seen[j + 3]]
             for c in range(classes):
-                score[c] += weight * weights[feature, c]
-        if distinct:
-            for c in range(classes):
-                score[c] += prior[c]
+                first = score[c] + f0 * np.float32(row0[c]) + f1 * np.float32(row1[c])
+                score[c] = first + f2 * np.float32(row2[c]) + f3 * np.float32(row3[c])
+        for c in range(classes):
+            scores[row, c] = score[c] * np.float32(1 / _STEPS) + prior[c] if distinct else 0
 
 
 @cache
