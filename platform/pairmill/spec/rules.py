@@ -264,7 +264,7 @@ _TABLE = [
         "pair",
         None,
         3,
-        _at_most(3, 2, 5),
+        {"strict": (None, 2)},
         "more over fewer sentences of the two sides, both plus 2",
         "Gale and Church (1993); Bicleaner features",
     ),

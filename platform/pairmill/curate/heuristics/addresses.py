@@ -1,6 +1,8 @@
-"""2 x URLs and e-mail addresses in common / those of both sides, as multisets; 1 where there are none.
+"""(2 x URLs and e-mail addresses in common + pairs that differ) / those of both sides, as multisets; 1 without any.
 
-Compared without their scheme, `www.`, and the punctuation or slash they end in.
+So an address that faces another one counts half: translators put examples and sites of their own language in its place.
+Compared without their scheme, `www.`, and the punctuation or slash they end in; what is empty then (`file://.`) is
+none.
 Source: bicleaner-hardrules no_urls, as an agreement.
 """
 
@@ -13,8 +15,9 @@ import numpy as np
 
 from pairmill.curate.heuristics.side import Side
 
-VERSION = 1
+VERSION = 2
 _PREFIX = re.compile(r"^(?:[a-z][a-z0-9+.-]*://)?(?:www\.)?", re.IGNORECASE)
+_BEHIND = ".,;:!?)]}/`…"
 
 
 def score(anchor: Side, positive: Side) -> np.ndarray:
@@ -22,12 +25,14 @@ def score(anchor: Side, positive: Side) -> np.ndarray:
     left, right = _by_row(anchor), _by_row(positive)
     for row in left.keys() | right.keys():
         a, p = left[row], right[row]
-        agreement[row] = 2 * (a & p).total() / (a.total() + p.total())
+        common, fewer = (a & p).total(), min(a.total(), p.total())
+        agreement[row] = (common + fewer) / (a.total() + p.total())
     return agreement
 
 
 def _by_row(side: Side) -> defaultdict[int, Counter[str]]:
     rows: defaultdict[int, Counter[str]] = defaultdict(Counter)
     for row, address in zip(side.addresses[0].tolist(), side.addresses[1], strict=True):
-        rows[row][_PREFIX.sub("", address).rstrip(".,;:!?)]/").lower()] += 1
+        if bare := _PREFIX.sub("", address).rstrip(_BEHIND).lower():
+            rows[row][bare] += 1
     return rows

@@ -6,7 +6,8 @@ behind one separator (`1,000`, `1.000`, `1 000`, `1'000`) continue it; any other
 not held against a pair otherwise. So one larger numeral that stands alone (spelled out on the other side, or the number
 of a verse or footnote) gives 0.5, two that contradict each other give 0.33. In front of a row's first letter only the
 first numeral counts, because there stand the numbers of chapter and verse, items and lines: `(64:7)`, `1.2.3`. Notes
-and references that a punctuation mark ties to a word (`war,363)`, `Mk.16`) do not count.
+and references that a punctuation mark ties to a word (`war,363)`, `Mk.16`) or to a percent sign (`%.250s`) do not
+count, nor numerals that follow them with nothing but one or two signs between (`Is.8,14; 9,2`).
 
 1. Find the runs; join the groups; a numeral's key is the sum of digit x B^(distance from its end) mod 2^64, with B odd.
 2. Sort the keys of both sides by row; equal neighbours of both sides are numerals in common.
@@ -25,10 +26,11 @@ from pairmill.curate import codepoints
 from pairmill.curate.heuristics import kernels
 from pairmill.curate.heuristics.side import Side
 
-VERSION = 2
+VERSION = 3
 SPELLED_OUT = 12
 _BASE = np.uint64(0x9E3779B97F4A7C15)
 _TIES = np.array([ord(c) for c in ',.;:!?)"”’»'], np.uint32)
+_CHAINS = np.array([ord(c) for c in ",.;:-–"], np.uint32)
 _SEPARATORS = np.array([ord(c) for c in ",.'’ \u00a0\u2009\u202f\u066c\u066b\uff0c"], np.uint32)
 
 
@@ -65,16 +67,27 @@ def numerals(side: Side) -> tuple[np.ndarray, np.ndarray]:
     keys = np.add.reduceat(digits * _powers(int(distance.max()) + 1)[distance], first, dtype=np.uint64)
     row, place = row[first], at[first]
     enumerates = np.r_[False, row[1:] == row[:-1]] & (place < (side.offsets[:-1] + side.counts[:, kernels.FIRST])[row])
-    counted = ~enumerates & ~_tied(side, place, row)
+    counted = ~enumerates & ~_chained(side, _tied(side, place, row), place, at[end - 1], row)
     return row[counted], keys[counted]
 
 
 def _tied(side: Side, place: np.ndarray, row: np.ndarray) -> np.ndarray:
-    """Which numerals stand behind a letter and a punctuation mark without a space."""
+    """Which numerals stand behind a letter or percent sign and a punctuation mark without a space."""
     inside = place - 2 >= side.offsets[row]
     before = np.where(inside, place - 2, 0)
     mark = np.isin(side.flat[before + 1], _TIES) if len(side.flat) > 1 else np.zeros(len(place), bool)
-    return inside & mark & np.isin(side.classes[before], (codepoints.LETTER, codepoints.MARK))
+    word = np.isin(side.classes[before], (codepoints.LETTER, codepoints.MARK)) | (side.flat[before] == ord("%"))
+    return inside & mark & word
+
+
+def _chained(side: Side, tied: np.ndarray, place: np.ndarray, last: np.ndarray, row: np.ndarray) -> np.ndarray:
+    """The tied numerals, and those that follow one with a mark, or a mark and a space, between."""
+    gap = place[1:] - last[:-1] - 1
+    near = (row[1:] == row[:-1]) & (gap >= 1) & (gap <= 2) & np.isin(side.flat[last[:-1] + 1], _CHAINS)
+    near &= (gap == 1) | (side.classes[place[1:] - 1] == codepoints.SPACE)
+    number = np.arange(len(place))
+    start = np.maximum.accumulate(np.where(np.r_[False, near], 0, number))
+    return np.maximum.accumulate(np.where(tied, number, -1)) >= start
 
 
 def _continues(side: Side, at: np.ndarray, row: np.ndarray, first: np.ndarray, length: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from pairmill.curate import personal, suspects
 from pairmill.curate.heuristics.documents.scored import Scored
 from pairmill.curate.heuristics.side import Side
 from pairmill.curate.suspect_tables import Bit
-from pairmill.spec.curate import Clean
+from pairmill.spec.clean import Clean
 
 VERSION = 1
 

@@ -19,13 +19,7 @@ WORDS = 6
 
 
 def score(side: Side) -> np.ndarray:
-    characters = _repeated(side.flat, side.offsets, np.arange(len(side.flat) + 1), CHARACTERS)
-    hashes, ends, offsets = side.tokens
-    return share(np.maximum(characters, _repeated(hashes, offsets, ends, WORDS)), side.lengths, empty=0)
-
-
-def _repeated(items: np.ndarray, offsets: np.ndarray, ends: np.ndarray, periods: int) -> np.ndarray:
-    """The characters of repeating items per row, for the best period: int64 (n,)."""
-    best = np.zeros(len(offsets) - 1, np.int64)
-    kernels.repeated()(items, offsets, ends, periods, best)
-    return best
+    best = np.zeros(len(side), np.int64)
+    kernels.repeated()(side.flat, side.offsets, CHARACTERS, best)
+    kernels.repeated_words()(side.flat, side.offsets, *side.tokens, WORDS, best)
+    return share(best, side.lengths, empty=0)

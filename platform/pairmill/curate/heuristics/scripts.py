@@ -20,7 +20,7 @@ from functools import cache
 
 import numpy as np
 
-from pairmill.curate.codepoints import LETTER, LIMIT, MARK, classes
+from pairmill.curate.codepoints import DIGIT, LETTER, LIMIT, MARK, classes
 from pairmill.curate.heuristics import kernels
 
 CASED = 0x1F000  # no letter with case lies behind
@@ -161,7 +161,7 @@ UNSPACED = (
 def properties() -> np.ndarray:
     """Return the uint16 table (0x110000,) from code point to its kind, whether it is spaced, and its script.
 
-    See `kernels.tally`.
+    See `kernels.characters`.
     """
     kinds = classes().astype(np.uint16)
     letters = np.flatnonzero((kinds == LETTER) & (script_of() != NUMBER["Cher"]))  # written in capitals throughout
@@ -176,6 +176,13 @@ def properties() -> np.ndarray:
     table[in_word & ~unspaced] |= kernels.SPACED
     table.flags.writeable = False
     return table
+
+
+@cache
+def plain() -> np.ndarray:
+    """Return the uint64 table (128,) from ASCII to 1 in the field of 8 bits of its kind, DIGIT to UPPER."""
+    kinds = properties()[:128] & np.uint16(15)
+    return np.uint64(1) << (np.uint64(8) * (kinds - DIGIT).astype(np.uint64))
 
 
 @cache

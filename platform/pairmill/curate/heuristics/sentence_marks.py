@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 STATEMENT, QUESTION, EXCLAMATION = 1, 2, 3
 _MARKS = {STATEMENT: ".…。．｡।॥۔։።။។៕᠃།", QUESTION: "?？؟՞፧", EXCLAMATION: "!！‼՜"}
 _WIDE = np.array([ord(mark) for mark in "。．｡！？"], np.uint32)  # the next sentence may follow without a space
-_CLOSED = np.array([ord(mark) for mark in '"”’»)]!?[('], np.uint32)
+_CLOSED = np.array([ord(mark) for mark in '"”’»['], np.uint32)
 
 
 @cache
@@ -47,7 +47,7 @@ def last(side: Side) -> np.ndarray:
 
 def ends_in_ellipsis(side: Side) -> tuple[np.ndarray, np.ndarray]:
     """Rows that end in an ellipsis or three dots, up to two signs behind it left out, and those of them where it stands
-    in brackets or behind a closing quote or the end of a sentence: bools (n,).
+    in square brackets or behind a closing quote: bools (n,).
     """
     at, _, row = side.terminals
     final = _final(side, at)
@@ -58,7 +58,9 @@ def ends_in_ellipsis(side: Side) -> tuple[np.ndarray, np.ndarray]:
     found = final & (three | (points == ord("…")))
     place = side.signs[at[found]] - np.where(points[found] == ord("…"), 1, 3)
     inside = place >= side.offsets[row[found]]
-    marked = np.isin(side.flat[np.where(inside, place, 0)], _CLOSED) & inside
+    before = np.where(inside, place, 0)
+    opens = (side.flat[before] == ord('"')) & (side.classes[np.maximum(before - 1, 0)] == codepoints.SPACE)
+    marked = np.isin(side.flat[before], _CLOSED) & inside & ~opens
     ends, shows = np.zeros(len(side), bool), np.zeros(len(side), bool)
     ends[row[found]] = True
     shows[row[found][marked]] = True

@@ -9,14 +9,14 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from pairmill.curate import arrays, codepoints
 from pairmill.curate.heuristics import kernels, sentence_marks, web_addresses, words
-from pairmill.curate.heuristics.scripts import properties, weights
+from pairmill.curate.heuristics.scripts import plain, properties, weights
 
 if TYPE_CHECKING:
     from pairmill.curate.heuristics.documents.document import Document
@@ -30,18 +30,35 @@ class Side:
     langs: pa.Array
 
     @cached_property
-    def _decoded(self) -> tuple[np.ndarray, np.ndarray]:
-        return codepoints.decode(self.texts)
+    def encoded(self) -> tuple[np.ndarray, np.ndarray]:
+        """The rows' UTF-8, joined (uint8), and where they start and end in it: int64 (n + 1,)."""
+        data, bounds = codepoints.byte_offsets(self.texts)
+        return np.frombuffer(data, np.uint8)[bounds[0] : bounds[-1]], bounds - bounds[0]
+
+    @cached_property
+    def _characters(self) -> _Characters:
+        data, bounds = self.encoded
+        n, most = len(self), len(data)
+        made = _Characters(
+            flat=np.empty(most, np.uint32),
+            offsets=np.empty(n + 1, np.int64),
+            kinds=np.zeros((n, kernels.KINDS), np.int32),
+            scripts=np.zeros((n, 64), np.int32),
+            edges=np.empty(most + n + 1, np.int64),
+            token_offsets=np.empty(n + 1, np.int64),
+        )
+        kernels.characters()(data, bounds, properties(), plain(), *made)
+        return made._replace(flat=made.flat[: made.offsets[-1]])
 
     @property
     def flat(self) -> np.ndarray:
         """All code points, joined: uint32 (characters,)."""
-        return self._decoded[0]
+        return self._characters.flat
 
     @property
     def offsets(self) -> np.ndarray:
         """Where rows start and end in `flat`: int64 (n + 1,)."""
-        return self._decoded[1]
+        return self._characters.offsets
 
     @cached_property
     def classes(self) -> np.ndarray:
@@ -53,34 +70,40 @@ class Side:
         """Characters per row: int64 (n,)."""
         return np.diff(self.offsets)
 
-    @cached_property
-    def _tallies(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, words.Words, tuple[np.ndarray, ...]]:
-        n, most = len(self), len(self.flat)
-        kinds, scripts, counts = (np.zeros((n, size), np.int32) for size in (kernels.KINDS, 64, kernels.COUNTS))
-        found = [np.empty(most, kind) for kind in (np.uint64, np.int64, np.int32, bool)]
-        hashes, ends = np.empty(most, np.uint32), np.empty(most + 1, np.int64)
-        offsets, token_offsets = np.empty(n + 1, np.int64), np.empty(n + 1, np.int64)
-        tables, tokens = (properties(), words.folding()), (hashes, ends, token_offsets)
-        kernels.tally()(self.flat, self.offsets, *tables, kinds, scripts, counts, *found, offsets, *tokens)
-        run_hashes, starts, sizes, common = (values[: offsets[-1]].copy() for values in found)
-        runs = words.Words(self.flat, run_hashes, starts, sizes, common, offsets)
-        last = token_offsets[-1]
-        return kinds, scripts, counts, runs, (hashes[:last].copy(), ends[: last + 1].copy(), token_offsets)
-
     @property
     def kinds(self) -> np.ndarray:
         """Characters per row of each class of `codepoints`, LOWER and UPPER: int32 (n, kernels.KINDS)."""
-        return self._tallies[0]
+        return self._characters.kinds
 
     @property
     def scripts(self) -> np.ndarray:
         """Letters per row of each script (`scripts.NUMBER`; 0: none, or shared): int32 (n, 64)."""
-        return self._tallies[1]
+        return self._characters.scripts
+
+    @property
+    def tokens(self) -> tuple[np.ndarray, np.ndarray]:
+        """Stretches without white space: where in `flat` each starts and ends, alternately, and the rows' offsets."""
+        return self._characters.edges, self._characters.token_offsets
+
+    @cached_property
+    def _words(self) -> tuple[np.ndarray, words.Words]:
+        counts = np.zeros((len(self), kernels.COUNTS), np.int32)
+        found = [np.empty(len(self.flat), kind) for kind in (np.uint64, np.int64, np.int32, bool)]
+        offsets = np.empty(len(self) + 1, np.int64)
+        read = (self.flat, self.offsets, *self.tokens, properties(), words.folding())
+        kernels.words()(*read, counts, *found, offsets)
+        hashes, starts, sizes, common = (values[: offsets[-1]].copy() for values in found)
+        return counts, words.Words(self.flat, hashes, starts, sizes, common, offsets)
 
     @property
     def counts(self) -> np.ndarray:
-        """What `kernels.tally` counts of words, per row: int32 (n, kernels.COUNTS)."""
-        return self._tallies[2]
+        """What `kernels.words` counts, per row: int32 (n, kernels.COUNTS)."""
+        return self._words[0]
+
+    @property
+    def hashed(self) -> words.Words:
+        """The runs of letters and marks in one script, as hashes."""
+        return self._words[1]
 
     @cached_property
     def letters(self) -> np.ndarray:
@@ -127,16 +150,6 @@ class Side:
         """Which code points are white space: bool (characters,)."""
         return self.classes == codepoints.SPACE
 
-    @property
-    def tokens(self) -> tuple[np.ndarray, ...]:
-        """Stretches without white space: hashes (uint32), characters in front of each, the rows' offsets in them."""
-        return self._tallies[4]
-
-    @property
-    def hashed(self) -> words.Words:
-        """The runs of letters and marks in one script, as hashes."""
-        return self._tallies[3]
-
     @cached_property
     def weight(self) -> np.ndarray:
         """The length in English characters, white space and marks left out: float64 (n,)."""
@@ -177,8 +190,8 @@ class Side:
     @cached_property
     def utf8(self) -> tuple[bytes, list[int]]:
         """The rows' UTF-8, joined, and where they start in it and end (n + 1)."""
-        data, bounds = codepoints.byte_offsets(self.texts)
-        return bytes(data[bounds[0] : bounds[-1]]), (bounds - bounds[0]).tolist()
+        data, bounds = self.encoded
+        return data.tobytes(), bounds.tolist()
 
     def holding(self, *needles: str) -> np.ndarray:
         """Rows that hold one of the strings: bool (n,)."""
@@ -204,6 +217,17 @@ class Side:
 
     def __len__(self) -> int:
         return len(self.texts)
+
+
+class _Characters(NamedTuple):
+    """What `kernels.characters` writes, in its order."""
+
+    flat: np.ndarray
+    offsets: np.ndarray
+    kinds: np.ndarray
+    scripts: np.ndarray
+    edges: np.ndarray
+    token_offsets: np.ndarray
 
 
 def share(part: np.ndarray, whole: np.ndarray, empty: float) -> np.ndarray:

@@ -45,7 +45,7 @@ class Document:
     """Counts per text (n,) and per line of one side."""
 
     def __init__(self, side: Side) -> None:
-        self._flat, self._offsets = np.ascontiguousarray(side.flat), side.offsets
+        self._flat, self._offsets, self._stretches = side.flat, side.offsets, side.tokens
         encoded = side.langs.dictionary_encode()
         self.codes: list[str | None] = [*encoded.dictionary.to_pylist(), None]
         #: which of `codes` each text is in
@@ -70,7 +70,7 @@ class Document:
             word_offsets=np.empty(n + 1, np.int64),
             counts=np.empty((n, kernels.COUNTS), np.int64),
         )
-        kernels.tokens()(self._flat, properties(), self._offsets, *made)
+        kernels.tokens()(self._flat, *self._stretches, properties(), self._offsets, *made)
         return made
 
     @cached_property

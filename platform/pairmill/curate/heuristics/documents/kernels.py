@@ -23,7 +23,6 @@ from pairmill.curate.heuristics.documents.characters import (
     LETTER,
     LOWER_BITS,
     MARK,
-    NEWLINE,
     TERMINAL,
     WEIGHT_BITS,
 )
@@ -37,13 +36,14 @@ _KIND, _WEIGHT, _TO_WEIGHT, _TO_LOWER = np.uint32(KINDS), np.uint32(63), np.uint
 _K = np.uint64(0x9E3779B97F4A7C15)
 _M = np.uint64(0xFF51AFD7ED558CCD)
 _HALF = np.uint64(32)
-_DOT, _ELLIPSIS = 0x2E, 0x2026
+_DOT, _ELLIPSIS, _NEWLINE = 0x2E, 0x2026, 0x0A
 
 
 @cache
 def tokens() -> Kernel:
-    """Return tokens(flat, properties, offsets, hashes, sizes, lengths, facts, token_offsets, words, word_tokens,
-    word_offsets, counts).
+    """Return tokens(flat, edges, stretches, properties, offsets, hashes, sizes, lengths, facts, token_offsets, words,
+    word_tokens, word_offsets, counts). Of the tokens, `edges` and `stretches` say where white space parts the text
+    (`kernels.characters` of the other rules).
 
     Writes for each token its hash, solid characters, length in twentieths of an English character, and facts: how it
     ends (ENDS, TRAILS_OFF, 0, or CLEAR: it is all closing marks), BULLETED, WORD (letters or digits of a script with
@@ -51,7 +51,7 @@ def tokens() -> Kernel:
     tokens; the hashes of the words in lower case (runs of letters, marks and digits, not of unspaced scripts), the
     tokens they are in, the rows' offsets in them; and per row the counts `WORDS` to `BRACES`.
     """
-    inputs = "uint32[] uint32[] int64[]"
+    inputs = "uint32[] int64[] int64[] uint32[] int64[]"
     written = "uint64[::1] int32[::1] int32[::1] uint8[::1] int64[::1] uint64[::1] int32[::1] int64[::1] int64[:,::1]"
     return compile_kernel(_tokens, inputs, written)
 
@@ -70,99 +70,98 @@ def lines() -> Kernel:
 
 
 def _tokens(
-    flat, properties, offsets, hashes, sizes, lengths, facts, token_offsets, words, word_tokens, word_offsets, counts
-):
+    flat, edges, stretches, properties, offsets, hashes, sizes, lengths, facts, token_offsets, words, word_tokens,
+    word_offsets, counts,
+):  # fmt: skip
     n = n_words = 0
     token_offsets[0] = word_offsets[0] = 0
     for row in range(offsets.size - 1):
-        h = low = np.uint64(0)
-        size = length = letters = digits = dots = 0
-        tail, ideograph, lead = CLEAR, False, 0
-        breaks = 2
+        breaks, at, stop = 2, offsets[row], offsets[row + 1]
         solid = characters = total = newlines = marks = braces = ellipses = 0
         spaced = numbers = markers = 0
-        stop = offsets[row + 1]
-        for i in range(offsets[row], stop + 1):
-            known = c = np.uint32(0)  # white space behind the row's end
-            if i < stop:
-                c = flat[i]
-                known = properties[c]
-            kind, weight, small = known & _KIND, known >> _TO_WEIGHT & _WEIGHT, np.uint64(known >> _TO_LOWER)
-            if kind == LETTER and not ideograph:
-                h = (h + np.uint64(c)) * _K
-                low = (low + small) * _K
-                size += 1
-                length += weight
-                letters += 1
-                tail = dots = 0
-                continue
-            if low and kind != MARK and kind != DIGIT:
-                g = (low ^ (low >> _HALF)) * _M
-                words[n_words], word_tokens[n_words] = g ^ (g >> _HALF), n
-                n_words += 1
-                low = np.uint64(0)
-            if kind <= NEWLINE or (
-                (kind == IDEOGRAPH and (ideograph or letters + digits > 0)) or (ideograph and kind in (LETTER, DIGIT))
-            ):
-                if size:
-                    g = (h ^ (h >> _HALF)) * _M
-                    hashes[n], sizes[n], lengths[n] = g ^ (g >> _HALF), size, length
-                    fact = min(breaks, 2) << 5 | tail
-                    if letters or ideograph:
-                        fact |= SPOKEN
-                    if lead == BULLET or (lead == DASH and size == 1):
-                        fact |= BULLETED
-                    if not ideograph:
-                        characters += letters + digits
-                        spaced += letters > 0
-                        numbers += letters == 0 and digits > 0
-                        markers += letters + digits == 0
-                        fact |= WORD if letters + digits > 0 else 0
-                    facts[n] = fact
-                    n += 1
-                    solid += size
-                    h = np.uint64(0)
-                    size = length = letters = digits = breaks = dots = lead = 0
-                    tail, ideograph = CLEAR, False
-                if kind <= NEWLINE:
-                    if kind == NEWLINE:
-                        newlines += 1
-                        breaks += 1
-                    continue
-            if size == 0:
-                lead = kind
-            h = (h + np.uint64(c)) * _K
-            size += 1
-            length += weight
-            if kind == MARK:
+        for stretch in range(stretches[row], stretches[row + 1] + 1):
+            last = stretch == stretches[row + 1]
+            i = stop if last else edges[2 * stretch]
+            for space in range(at, i):
+                breaks += flat[space] == _NEWLINE
+                newlines += flat[space] == _NEWLINE
+            if last:
+                break
+            at = edges[2 * stretch + 1]
+            while i < at:
+                begin, h, low = i, np.uint64(0), np.uint64(0)
+                length = letters = digits = dots = lead = 0
+                tail, ideograph = CLEAR, False
+                while i < at:
+                    c = flat[i]
+                    known = properties[c]
+                    kind = known & _KIND
+                    if kind == LETTER:
+                        if ideograph:
+                            break
+                        h = (h + np.uint64(c)) * _K
+                        low = (low + np.uint64(known >> _TO_LOWER)) * _K
+                        length += known >> _TO_WEIGHT & _WEIGHT
+                        letters += 1
+                        tail = dots = 0
+                        i += 1
+                        continue
+                    if (ideograph and kind == DIGIT) or (kind == IDEOGRAPH and (ideograph or letters + digits > 0)):
+                        break
+                    if low and kind != MARK and kind != DIGIT:
+                        g = (low ^ (low >> _HALF)) * _M
+                        words[n_words], word_tokens[n_words] = g ^ (g >> _HALF), n
+                        n_words += 1
+                        low = np.uint64(0)
+                    if i == begin:
+                        lead = kind
+                    i += 1
+                    h = (h + np.uint64(c)) * _K
+                    length += known >> _TO_WEIGHT & _WEIGHT
+                    if kind == MARK:
+                        if not ideograph:
+                            low = (low + np.uint64(c)) * _K
+                    elif kind == CLOSER:
+                        dots = 0
+                    elif c == _DOT:
+                        dots += 1
+                        ellipses += dots % 3 == 0
+                        tail = TRAILS_OFF if dots > 2 else ENDS
+                    else:
+                        dots = tail = 0
+                        if kind == IDEOGRAPH:
+                            ideograph = True
+                            total += known >> _TO_WEIGHT & _WEIGHT
+                        elif kind == DIGIT:
+                            low = (low + np.uint64(c)) * _K
+                            digits += 1
+                        elif kind == TERMINAL:
+                            tail = ENDS
+                        elif c == _ELLIPSIS:
+                            tail = TRAILS_OFF
+                            ellipses += 1
+                        else:
+                            marks += kind == HASH
+                            braces += kind == BRACE
+                if low:
+                    g = (low ^ (low >> _HALF)) * _M
+                    words[n_words], word_tokens[n_words] = g ^ (g >> _HALF), n
+                    n_words += 1
+                g, size, read = (h ^ (h >> _HALF)) * _M, i - begin, letters + digits > 0
+                hashes[n], sizes[n], lengths[n] = g ^ (g >> _HALF), size, length
+                fact = min(breaks, 2) << 5 | tail
+                fact |= SPOKEN if (letters > 0) | ideograph else 0
+                fact |= BULLETED if (lead == BULLET) | ((lead == DASH) & (size == 1)) else 0
                 if not ideograph:
-                    low = (low + np.uint64(c)) * _K
-            elif kind == CLOSER:
-                dots = 0
-            elif c == _DOT:
-                dots += 1
-                ellipses += dots % 3 == 0
-                tail = TRAILS_OFF if dots > 2 else ENDS
-            else:
-                dots = tail = 0
-                if kind == LETTER:
-                    low = (low + small) * _K
-                    letters += 1
-                elif kind == IDEOGRAPH:
-                    ideograph = True
-                    total += weight
-                elif kind == DIGIT:
-                    low = (low + np.uint64(c)) * _K
-                    digits += 1
-                elif kind == TERMINAL:
-                    tail = ENDS
-                elif c == _ELLIPSIS:
-                    tail = TRAILS_OFF
-                    ellipses += 1
-                elif kind == HASH:
-                    marks += 1
-                elif kind == BRACE:
-                    braces += 1
+                    characters += letters + digits
+                    spaced += letters > 0
+                    numbers += (letters == 0) & (digits > 0)
+                    markers += not read
+                    fact |= WORD if read else 0
+                facts[n] = fact
+                n += 1
+                solid += size
+                breaks = 0
         token_offsets[row + 1], word_offsets[row + 1] = n, n_words
         counts[row, WORDS], counts[row, NUMBERS], counts[row, MARKERS] = spaced, numbers, markers
         counts[row, CHARACTERS], counts[row, WEIGHT], counts[row, SOLID] = characters, total, solid
@@ -174,32 +173,33 @@ def _lines(hashes, sizes, lengths, facts, offsets, line_hashes, line_facts, line
     n = -1
     line_offsets[0] = 0
     for row in range(offsets.size - 1):
-        spoken = False
-        count = 0
+        spoken, flags, count = False, 0, 0
+        size = length = line_words = weight = 0
+        h = np.uint64(0)
         for i in range(offsets[row], offsets[row + 1]):
-            fact = facts[i]
-            breaks = fact >> 5
-            if breaks or i == offsets[row]:
+            fact = np.int64(facts[i])
+            if fact >> 5 or i == offsets[row]:
                 n += 1
-                line_hashes[n] = 0
-                line_facts[n, SIZE] = line_facts[n, LINE_WORDS] = line_facts[n, LINE_WEIGHT] = 0
-                line_facts[n, LENGTH] = 0
+                h = np.uint64(0)
+                size = length = line_words = weight = 0
+                flags = fact & BULLETED | (PARAGRAPH if fact >> 5 > 1 else 0)
                 line_facts[n, FIRST] = i
-                line_facts[n, FLAGS] = fact & BULLETED | (PARAGRAPH if breaks > 1 else 0)
-            g = (line_hashes[n] + hashes[i]) * _K
-            line_hashes[n] = g ^ (g >> _HALF)
-            line_facts[n, SIZE] += sizes[i]
-            line_facts[n, LENGTH] += lengths[i]
-            if fact & WORD:
-                line_facts[n, LINE_WORDS] += 1
-            elif fact & SPOKEN:
-                line_facts[n, LINE_WEIGHT] += lengths[i]
-            spoken |= fact & SPOKEN > 0
+            g = (h + hashes[i]) * _K
+            h = g ^ (g >> _HALF)
+            size += sizes[i]
+            length += lengths[i]
+            word = fact & WORD != 0
+            line_words += word
+            weight += lengths[i] if (fact & SPOKEN != 0) & (not word) else 0
+            spoken |= fact & SPOKEN != 0
             tail = fact & CLEAR
-            if tail != CLEAR:
-                line_facts[n, FLAGS] = line_facts[n, FLAGS] & ~CLEAR | tail
-            if tail == ENDS and spoken:
-                count += 1
-                spoken = False
+            flags = flags if tail == CLEAR else flags & ~CLEAR | tail
+            ends = (tail == ENDS) & spoken
+            count += ends
+            spoken &= not ends
+            if i + 1 == offsets[row + 1] or facts[i + 1] >> 5:
+                line_hashes[n] = h
+                line_facts[n, SIZE], line_facts[n, LENGTH], line_facts[n, FLAGS] = size, length, flags
+                line_facts[n, LINE_WORDS], line_facts[n, LINE_WEIGHT] = line_words, weight
         line_offsets[row + 1] = n + 1
         sentences[row] = count

@@ -18,7 +18,7 @@ GRAMS = 9
 MOST = 32  # stop words that are counted
 _K = np.uint64(0x9E3779B97F4A7C15)
 _M = np.uint64(0xFF51AFD7ED558CCD)
-_HALF = np.uint64(32)
+_HALF, _TEN = np.uint64(32), np.uint64(1023)
 
 
 @cache
@@ -176,9 +176,9 @@ def _grams(hashes, sizes, offsets, windows, limit, found):
 
 def _listed(words, offsets, starts, masks, table, last, found, at, distinct):
     seen = np.full(table.size, -1, np.int32)
-    bloom = np.uint64(0)
+    bloom = np.zeros(1024, np.bool_)  # whether some word of `last` has these ten bits
     for h in last:
-        bloom |= np.uint64(1) << (h & np.uint64(63))
+        bloom[h & _TEN] = True
     n = 0
     for row in range(offsets.size - 1):
         before = earlier = np.uint64(0)
@@ -193,7 +193,7 @@ def _listed(words, offsets, starts, masks, table, last, found, at, distinct):
                 if table[start + slot] and seen[start + slot] != row:
                     seen[start + slot] = row
                     count += 1
-            if bloom >> (h & np.uint64(63)) & np.uint64(1):
+            if bloom[h & _TEN]:
                 for other in last:
                     if other == h:
                         found[n, 0], found[n, 1], found[n, 2] = h, before, earlier
