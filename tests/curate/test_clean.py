@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pairmill.curate import clean as clean_module
 from pairmill.curate import codepoints, suspects
 from pairmill.curate.clean import clean, clean_pairs
-from pairmill.spec.curate import Clean
+from pairmill.spec.clean import Clean
 
 EVERYTHING = Clean.model_validate(
     {

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pairmill.curate.clean import clean, clean_pairs
 from pairmill.curate.repairs import accelerators, legacy, mojibake, placeholders, tags, whitespace
-from pairmill.spec.curate import Clean
+from pairmill.spec.clean import Clean
 
 NOTHING = Clean(entities="keep", mojibake="keep", unicode="keep", control="keep", whitespace="keep")
 
@@ -234,7 +234,7 @@ def test_lines_keep_line_breaks_and_nothing_else() -> None:
 def test_lines_are_collapsed_as_python_splits_them(rows: list[str]) -> None:
     column = pa.array(rows, pa.large_string())
     lines = [[" ".join(line.split()) for line in row.splitlines()] for row in rows]
-    assert whitespace.collapse_lines(column).to_pylist() == ["\n".join(filter(None, row)) for row in lines]
+    assert whitespace.collapse(column, lines=True).to_pylist() == ["\n".join(filter(None, row)) for row in lines]
 
 
 @pytest.mark.parametrize("name", ["tatoeba", "udhr"])

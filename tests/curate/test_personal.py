@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pairmill.curate import personal
 from pairmill.curate.clean import clean
 from pairmill.curate.heuristics import MODULES, Side
-from pairmill.spec.curate import Clean
+from pairmill.spec.clean import Clean
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ import pyarrow.compute as pc
 from pairmill.curate import invisible, personal, suspects
 from pairmill.curate.repairs import accelerators, mojibake, placeholders, tags, typography, whitespace
 from pairmill.curate.suspect_tables import Bit
-from pairmill.spec.curate import Clean
+from pairmill.spec.clean import Clean
 
 VERSION = 2
 ROUNDS = 8
@@ -58,30 +58,54 @@ def clean(column: pa.Array, options: Clean, langs: pa.Array | None = None) -> tu
     `langs`: their languages where known (mojibake of old encodings and national phone numbers depend on it).
     Returns the texts and, by step that is switched on, how many rows it changed.
     """
-    texts = pc.fill_null(column.cast(pa.large_string()), "")
-    return _clean(texts, options, langs, np.zeros(len(texts), bool))
+    texts = _filled(column)
+    return _clean(texts, suspects.flags(texts, options, langs), options, langs, np.zeros(len(texts), bool))
 
 
 def clean_pairs(
     anchor: pa.Array, positive: pa.Array, options: Clean, langs: tuple[pa.Array | None, pa.Array | None] = (None, None)
 ) -> tuple[Texts, Texts, dict[str, int]]:
     """Repair both sides of pairs. Returns the sides and the changed rows by step, both sides together."""
-    columns = [pc.fill_null(side.cast(pa.large_string()), "") for side in (anchor, positive)]
-    exempt = _speaking_of_tags(columns, options)
+    columns = [_filled(side) for side in (anchor, positive)]
+    found = [suspects.found(column, options, lang) for column, lang in zip(columns, langs, strict=True)]
+    exempt = _speaking_of_tags(columns, found[0][1] & found[1][1], options)
     changed: Counter[str] = Counter()
     for side, column in enumerate(columns):
-        columns[side], counts = _clean(column, options, langs[side], exempt)
+        columns[side], counts = _clean(column, found[side][0], options, langs[side], exempt)
         changed.update(counts)
     if options.accelerators == "remove":
         columns, changed["accelerators"] = _accelerators(columns)
     return columns[0], columns[1], dict(changed)
 
 
-def _clean(texts: Texts, options: Clean, langs: pa.Array | None, exempt: np.ndarray) -> tuple[Texts, dict[str, int]]:
-    """`exempt`: rows (bool) whose tags stay."""
+def _filled(column: pa.Array) -> Texts:
+    texts = column.cast(pa.large_string())
+    return pc.fill_null(texts, "") if texts.null_count else texts
+
+
+def _clean(
+    texts: Texts, flags: np.ndarray, options: Clean, langs: pa.Array | None, exempt: np.ndarray
+) -> tuple[Texts, dict[str, int]]:
+    """`flags`: the steps that may change each row; `exempt`: rows (bool) whose tags stay."""
     steps = _steps(options)
-    changed = {bit: np.zeros(len(texts), bool) for bit in steps}
-    flags = _flags(texts, options, langs, exempt)
+    flags[exempt] &= ~np.uint16(Bit.TAG)
+    rows = np.flatnonzero(flags)
+    changed = dict.fromkeys((step.name for step in steps.values()), 0)
+    if not len(rows):
+        return texts, changed
+    langs = None if langs is None else langs.take(pa.array(rows))
+    repaired, by_step = _repair(texts.take(pa.array(rows)), flags[rows], options, langs, exempt[rows])
+    changed |= {steps[bit].name: int(differs.sum()) for bit, differs in by_step.items()}
+    differs = np.logical_or.reduce([np.zeros(len(rows), bool), *by_step.values()])
+    return _replace(texts, rows[differs], repaired.filter(pa.array(differs))), changed
+
+
+def _repair(
+    texts: Texts, flags: np.ndarray, options: Clean, langs: pa.Array | None, exempt: np.ndarray
+) -> tuple[Texts, dict[int, np.ndarray]]:
+    """Run the steps on suspects. Returns the texts and, for steps that were of use, the rows (bool) they changed."""
+    steps = _steps(options)
+    changed: dict[int, np.ndarray] = {}
     for _ in range(ROUNDS):
         if not flags.any():
             break
@@ -96,17 +120,12 @@ def _clean(texts: Texts, options: Clean, langs: pa.Array | None, exempt: np.ndar
             rows = rows[np.asarray(differs)]
             if len(rows):
                 new = after.filter(differs)
-                changed[bit][rows] = True
+                changed.setdefault(bit, np.zeros(len(texts), bool))[rows] = True
                 if not step.final:
-                    flags[rows] = _flags(new, options, None if langs is None else langs.take(rows), exempt[rows])
+                    flags[rows] = suspects.flags(new, options, None if langs is None else langs.take(pa.array(rows)))
+                    flags[rows[exempt[rows]]] &= ~np.uint16(Bit.TAG)
                 texts = _replace(texts, rows, new)
-    return texts, {step.name: int(changed[bit].sum()) for bit, step in steps.items()}
-
-
-def _flags(texts: Texts, options: Clean, langs: pa.Array | None, exempt: np.ndarray) -> np.ndarray:
-    flags = suspects.flags(texts, options, langs)
-    flags[exempt] &= ~np.uint16(Bit.TAG)
-    return flags
+    return texts, changed
 
 
 def _steps(options: Clean) -> dict[int, Step]:
@@ -133,11 +152,13 @@ def _steps(options: Clean) -> dict[int, Step]:
         steps[Bit.INVISIBLE] = Step("control", lambda texts, _: invisible.remove(texts))
     if options.whitespace != "keep":  # words joined by spaces give no other step anything to do
         lines = options.whitespace == "lines"
-        steps[Bit.SPACE] = Step("whitespace", _lines if lines else _collapse, final=True)
+        steps[Bit.SPACE] = Step("whitespace", lambda texts, _: whitespace.collapse(texts, lines), final=True)
     return steps
 
 
 def _replace(texts: Texts, rows: np.ndarray, new: Texts) -> Texts:
+    if not len(rows):
+        return texts
     if len(rows) == len(texts):
         return new
     mask = np.zeros(len(texts), bool)
@@ -171,21 +192,15 @@ def _mask(texts: Texts, langs: Langs, kind: personal.Kind) -> Texts:
     return pa.array(masked, pa.large_string())
 
 
-def _collapse(texts: Texts, langs: Langs) -> Texts:
-    return _by_row(texts, whitespace.collapse)
+def _speaking_of_tags(columns: list[Texts], marked_up: np.ndarray, options: Clean) -> np.ndarray:
+    """Rows both of whose sides hold the same left-over mark-up, where such rows are to stay: bool (n,).
 
-
-def _lines(texts: Texts, langs: Langs) -> Texts:
-    return whitespace.collapse_lines(texts)
-
-
-def _speaking_of_tags(columns: list[Texts], options: Clean) -> np.ndarray:
-    """Rows both of whose sides hold the same left-over mark-up, where such rows are to stay: bool (n,)."""
+    `marked_up`: rows both of whose sides may hold any.
+    """
     shared = np.zeros(len(columns[0]), bool)
-    if options.tags != "unmatched":
+    rows = np.flatnonzero(marked_up)
+    if options.tags != "unmatched" or not len(rows):
         return shared
-    held = [suspects.flags(column, options) & (Bit.TAG | Bit.ENTITY) > 0 for column in columns]
-    rows = np.flatnonzero(held[0] & held[1])
     sides = [column.take(pa.array(rows)).to_pylist() for column in columns]
     if options.entities == "unescape":
         sides = [[html.unescape(text) for text in side] for side in sides]

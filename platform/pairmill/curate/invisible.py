@@ -21,9 +21,10 @@ from functools import cache
 import numpy as np
 import pyarrow as pa
 
-from pairmill.curate import arrays, codepoints
+from pairmill.curate import codepoints
+from pairmill.curate.repairs import kernels
+from pairmill.curate.repairs.kernels import BREAK, IS_EMOJI, IS_JOINING, IS_VIRAMA, JOINER, REMOVE, TAG, ZWJ
 
-KEEP, REMOVE, BREAK, JOINER, TAG = range(5)
 _REMOVED = (
     (0x00, 0x08), (0x0E, 0x1B), (0x7F, 0x84), (0x86, 0x9F), (0xAD, 0xAD), (0x61C, 0x61C), (0x200B, 0x200B),
     (0x200E, 0x200F), (0x202A, 0x202E), (0x2060, 0x206F), (0xFDD0, 0xFDEF), (0xFEFF, 0xFEFF), (0xFFF9, 0xFFFB),
@@ -31,13 +32,10 @@ _REMOVED = (
     (0xF0000, 0x10FFFF),
 )  # fmt: skip
 _BREAKS = "\r\v\f\x1c\x1d\x1e\x1f\x85\u2028\u2029"
-_ZWJ = 0x200D
-_BLACK_FLAG = 0x1F3F4
 _JOINING = ((0x600, 0x8FF), (0x900, 0xDFF), (0xF00, 0x109F), (0x1780, 0x18AF), (0xA840, 0xA8FF), (0xFB50, 0xFDFF),
             (0xFE70, 0xFEFE), (0x10AC0, 0x10AFF), (0x11000, 0x1134F), (0x1E900, 0x1E95F))  # fmt: skip
 _EMOJI = ((0x203C, 0x203C), (0x2049, 0x2049), (0x2190, 0x21FF), (0x2300, 0x23FF), (0x25A0, 0x27BF), (0x2900, 0x297F),
           (0x2B00, 0x2BFF), (0xFE0F, 0xFE0F), (0x1F000, 0x1FAFF))  # fmt: skip
-_IS_JOINING, _IS_VIRAMA, _IS_EMOJI = 1, 2, 4
 
 
 @cache
@@ -47,62 +45,26 @@ def actions() -> np.ndarray:
     for first, last in _REMOVED:
         table[first : last + 1] = REMOVE
     table[[ord(c) for c in _BREAKS]] = BREAK
-    table[[0x200C, _ZWJ]] = JOINER
+    table[[0x200C, ZWJ]] = JOINER
     table[0xE0020:0xE0080] = TAG
     return table
 
 
 @cache
 def _neighbours() -> np.ndarray:
-    """What a code point is to a joiner beside it: bits of _IS_JOINING, _IS_VIRAMA, _IS_EMOJI."""
+    """What a code point is to a joiner beside it: bits of IS_JOINING, IS_VIRAMA, IS_EMOJI."""
     table = np.zeros(codepoints.LIMIT, np.uint8)
     classes = codepoints.classes()
     for first, last in _JOINING:
-        table[first : last + 1][np.isin(classes[first : last + 1], (codepoints.LETTER, codepoints.MARK))] |= _IS_JOINING
+        table[first : last + 1][np.isin(classes[first : last + 1], (codepoints.LETTER, codepoints.MARK))] |= IS_JOINING
     for point in np.flatnonzero(classes == codepoints.MARK).tolist():
         if unicodedata.combining(chr(point)) == 9:
-            table[point] |= _IS_VIRAMA
+            table[point] |= IS_VIRAMA
     for first, last in _EMOJI:
-        table[first : last + 1] |= _IS_EMOJI
+        table[first : last + 1] |= IS_EMOJI
     return table
 
 
 def remove(texts: pa.LargeStringArray) -> pa.LargeStringArray:
     """Remove control and invisible characters and unify line breaks, as the module says."""
-    flat, offsets = codepoints.decode(texts)
-    action = actions()[flat]
-    if not action.any():
-        return texts
-    second = (flat == 0x0A) & (arrays.before(flat, offsets) == 0x0D)
-    flat = np.where(action == BREAK, np.uint32(0x0A), flat)
-    flat, offsets = arrays.compress(flat, offsets, (action != REMOVE) & ~second)
-    for stray in (_repeated_joiners, _stray_joiners, _stray_tags):
-        if (drop := stray(flat, offsets)).any():
-            flat, offsets = arrays.compress(flat, offsets, ~drop)
-    return codepoints.encode(flat, offsets)
-
-
-def _repeated_joiners(flat: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    joiner = actions()[flat] == JOINER
-    return joiner & arrays.before(joiner, offsets)
-
-
-def _stray_joiners(flat: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    joiner = actions()[flat] == JOINER
-    if not joiner.any():
-        return joiner
-    kinds = _neighbours()[flat]
-    before = arrays.before(kinds, offsets)
-    both = before & arrays.after(kinds, offsets)
-    needed = (before & _IS_VIRAMA) | (both & _IS_JOINING) | np.where(flat == _ZWJ, both & _IS_EMOJI, 0)
-    return joiner & (needed == 0)
-
-
-def _stray_tags(flat: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    tag = actions()[flat] == TAG
-    if not tag.any():
-        return tag
-    start = tag & ~arrays.before(tag, offsets)
-    flagged = arrays.before(flat, offsets)[start] == _BLACK_FLAG
-    tag[tag] = ~flagged[np.cumsum(start)[tag] - 1]
-    return tag
+    return kernels.rewrite(kernels.remove(), texts, actions(), _neighbours())

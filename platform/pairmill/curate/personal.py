@@ -76,6 +76,11 @@ def find(kind: Kind, text: str, lang: str | None = None) -> Spans:
     return _FINDERS[kind](text, lang)
 
 
+def region(lang: str | None) -> str | None:
+    """The country whose national phone numbers are looked for in a text of this language (BCP-47), if any."""
+    return REGIONS.get(lang.split("-")[0]) if lang else None
+
+
 def _emails(text: str, lang: str | None) -> Spans:
     if "@" not in text:
         return []
@@ -140,15 +145,15 @@ def _is_global(address: str) -> bool:
 def _phones(text: str, lang: str | None) -> Spans:
     from phonenumbers import Leniency, PhoneNumberMatcher
 
-    region = REGIONS.get(lang.split("-")[0]) if lang else None
+    national = region(lang)
     spans: Spans = []
     for match in _PHONE.finditer(text):
         international = match[0][0] in "+＋"
         groups = re.findall(r"\d+", match[0])
-        if len(groups) > _MOST_GROUPS or sum(map(len, groups)) > _MOST_DIGITS or not (international or region):
+        if len(groups) > _MOST_GROUPS or sum(map(len, groups)) > _MOST_DIGITS or not (international or national):
             continue
         leniency = Leniency.VALID if international else Leniency.EXACT_GROUPING
-        found = next(iter(PhoneNumberMatcher(match[0], None if international else region, leniency, 3)), None)
+        found = next(iter(PhoneNumberMatcher(match[0], None if international else national, leniency, 3)), None)
         if found and (international or _is_grouped(found.raw_string)):
             spans.append((match.start() + found.start, match.start() + found.end))
     return spans

@@ -9,7 +9,7 @@ from typing import Literal, cast
 import numpy as np
 
 from pairmill.curate import codepoints, invisible
-from pairmill.curate.repairs import typography
+from pairmill.curate.repairs import kernels, typography
 
 ENCODINGS = (
     "latin-1", "cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1257", "iso8859-2", "mac-roman", "cp437"
@@ -37,65 +37,61 @@ class Bit:
     SPACE = 1 << 12
 
 
-_AMPERSAND, _ANGLE, _SEMICOLON, _STATEMENT, _BLANK, _CONTROL, _AT, _FORMAT = (1 << bit for bit in range(8))
+# What else a character can say, beside the steps: bits behind those of `Bit`.
+BLANK, AMPERSAND, ANGLE, SEMICOLON, STATEMENT, DIGIT = (1 << bit for bit in range(13, 19))
+MARK, FIRST, SECOND = (1 << bit for bit in range(19, 22))  # combining, and the parts of a composition
+PLUS, CLOSE_DIGITS = 1 << 22, 1 << 23
+_ASCII = {
+    "&": AMPERSAND, "<>": ANGLE | Bit.PLACEHOLDER, ";": SEMICOLON, "={[": STATEMENT, "@": Bit.EMAIL,
+    "%${": Bit.PLACEHOLDER, "0123456789": DIGIT,
+}  # fmt: skip
 
 
 @cache
-def ascii_classes(lines: bool) -> bytes:
-    """Classes of ASCII bytes (256 entries, for `bytes.translate`); with `lines`, a line feed is no blank."""
-    table = np.zeros(256, np.uint8)
-    for characters, mark in (
-        ("&", _AMPERSAND), ("<>", _ANGLE), (";", _SEMICOLON), ("={[", _STATEMENT), ("@", _AT), ("%${", _FORMAT)
-    ):  # fmt: skip
-        table[[ord(c) for c in characters]] |= mark
-    table[:0x80][codepoints.classes()[:0x80] == codepoints.SPACE] |= _BLANK
-    table[0x20] = 0
-    if lines:
-        table[0x0A] = 0
-    table[:0x80][invisible.actions()[:0x80] != invisible.KEEP] |= _CONTROL
-    return table.tobytes()
+def says(form: str, lines: bool) -> np.ndarray:
+    """The uint32 table (0x110000,) from code point to suspect bits; with `lines`, a line feed is like a space.
 
-
-@cache
-def of_classes() -> np.ndarray:
-    """The uint16 table (256,) from the classes that a row holds to the steps it is a suspect of."""
-    held = np.arange(256)
-    bits = np.zeros(256, np.uint16)
-    for mark, bit in ((_AMPERSAND, Bit.ENTITY), (_ANGLE, Bit.TAG | Bit.PLACEHOLDER), (_BLANK, Bit.SPACE),
-                      (_CONTROL, Bit.INVISIBLE), (_AT, Bit.EMAIL), (_FORMAT, Bit.PLACEHOLDER)):  # fmt: skip
-        bits[(held & mark) > 0] |= bit
-    bits[((held & _SEMICOLON) > 0) & ((held & _STATEMENT) > 0)] |= Bit.TAG
-    return bits
-
-
-@cache
-def beyond_ascii(form: str) -> np.ndarray:
-    """The uint16 table (0x110000,) from code point to suspect bits; combining marks are suspects of UNNORMALISED."""
-    table = np.zeros(codepoints.LIMIT, np.uint16)
-    table[invisible.actions() != invisible.KEEP] |= Bit.INVISIBLE
-    table[codepoints.classes() == codepoints.SPACE] |= Bit.SPACE
+    A BLANK makes its row a suspect of SPACE only at an end or behind another, all other white space anywhere.
+    """
+    table = np.zeros(codepoints.LIMIT, np.uint32)
+    table[codepoints.classes() == codepoints.SPACE] = Bit.SPACE
+    blanks = [0x20, 0x0A] if lines else [0x20]
+    table[blanks] = BLANK
+    table[invisible.actions() != kernels.KEEP] |= Bit.INVISIBLE
+    for characters, bits in _ASCII.items():
+        table[[ord(c) for c in characters]] |= bits
     table[[ord(c) for c in typography.QUOTES]] |= Bit.QUOTE
     table[[ord(c) for c in typography.DASHES]] |= Bit.DASH
-    table[codepoints.classes() == codepoints.DIGIT] |= Bit.PHONE
-    table[ord("＋")] |= Bit.PHONE
+    table[0x80:][codepoints.classes()[0x80:] == codepoints.DIGIT] |= Bit.PHONE
+    table[ord("＋")] |= Bit.PHONE | PLUS
+    table[[*range(0x80, 0xA0), 0xFFFD]] |= Bit.MOJIBAKE
     if form != "keep":
-        table[doubtful(form) | (combining() > 0)] |= Bit.UNNORMALISED
+        _add_normal_form(table, form)
+    table.flags.writeable = False
     return table
 
 
-@cache
-def doubtful(form: str) -> np.ndarray:
-    """Code points that are not their own normal form, or are the second half of a composition: bool (0x110000,)."""
-    table = np.zeros(codepoints.LIMIT, bool)
+def _add_normal_form(table: np.ndarray, form: str) -> None:
+    """Add UNNORMALISED, MARK, and the parts of compositions.
+
+    A SECOND composes with the starter in front of it or, if it is a mark, across other marks with one further back. So
+    it changes nothing behind a starter that begins no composition and is not composed itself, which is no FIRST.
+    """
     normal_form = cast(Literal["NFC", "NFKC"], form)
+    table[combining() > 0] |= MARK
     for point in np.flatnonzero(codepoints.classes() != codepoints.OTHER).tolist():
         character = chr(point)
-        table[point] |= not unicodedata.is_normalized(normal_form, character)
+        if not unicodedata.is_normalized(normal_form, character):
+            table[point] |= Bit.UNNORMALISED
         parts = unicodedata.decomposition(character).split()
-        if len(parts) > 1 and not parts[0].startswith("<"):
-            table[int(parts[-1], 16)] = True
-    table[0x1161:0x1176] = table[0x11A8:0x11C3] = True  # Hangul vowels and finals
-    return table
+        if parts:
+            table[point] |= FIRST
+        if len(parts) > 1 and not parts[0].startswith("<") and unicodedata.is_normalized("NFC", character):
+            table[int(parts[0], 16)] |= FIRST
+            table[int(parts[-1], 16)] |= SECOND
+    for first, last, part in ((0x1100, 0x1113, FIRST), (0x1161, 0x1176, FIRST | SECOND), (0x11A8, 0x11C3, SECOND),
+                              (0xAC00, 0xD7A4, FIRST)):  # fmt: skip
+        table[first:last] |= part  # Hangul
 
 
 @cache

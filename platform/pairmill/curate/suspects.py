@@ -1,54 +1,68 @@
-"""Which rows a cleaning step may change: vectorised checks that never miss one, and cost little on clean text.
+"""Which rows a cleaning step may change: checks that never miss one, and cost little on clean text.
 
-1. ASCII is looked at as bytes: one table of 256 entries, or'ed per row, and pairs of neighbouring bytes.
-2. The other characters are cut out, decoded together, and looked up in a table over all code points. What comes
-   between them plays no part, so that text of mostly ASCII costs one pass over its bytes.
+1. `scan` reads each byte once: what the characters say (a table over all code points) is or'ed per row.
+2. Rows that hold `&`, `<`, `>`, or a sign of personal data are looked at again, around those characters only.
 
-- unicode: a row may change if it holds a code point that its normal form replaces or that may join the one before
-  (Unicode's quick check NO or MAYBE), or combining marks out of canonical order.
+- entities: `&` with what `clean` takes for a reference behind it.
+- tags: `<` in front of a name, `/`, `!` or `?`; `>` behind `/` or a quote, or near the start of the text; `;` in a text
+  with one of `={[<>` and a call or an assignment, which may be a script.
+- unicode: a row may change if it holds a code point that its normal form replaces, one that may join the one before
+  (Unicode's quick check MAYBE) and what it could join, or combining marks out of canonical order.
 - mojibake: UTF-8 read in a one-byte encoding shows as a lead byte's character with continuation bytes' behind it; a row
   is suspect if neighbours can be that in one of ENCODINGS, if it holds a C1 control (Windows-1252 read as
-  Latin-1), or Ã or Â at the end of a word (its continuation byte A0 became a space). Plain ASCII never is.
-- personal data and placeholders: digits close enough to each other, `@`, dots between digits, colons, `%`, `{`.
+  Latin-1), Ã or Â at the end of a word (its continuation byte A0 became a space), or a character of Latin-1 that the
+  row's language does not use. Plain ASCII never is.
+- personal data: digits close enough to each other with what else the kind of item needs (`personal.py`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pyarrow as pa
 
-from pairmill.curate import arrays, codepoints, suspect_tables
+from pairmill.curate import codepoints, personal, suspect_kernels, suspect_tables
+from pairmill.curate.dedup.kernels import Kernel
 from pairmill.curate.repairs import legacy
-from pairmill.curate.suspect_tables import Bit
-from pairmill.spec.curate import Clean
+from pairmill.curate.suspect_tables import AMPERSAND, ANGLE, CLOSE_DIGITS, DIGIT, PLUS, SEMICOLON, STATEMENT, Bit
+from pairmill.spec.clean import Clean
 
-_PHONE_DIGITS, _PHONE_SPAN = 7, 24  # so many digits within so many bytes may be a phone number
-_IBAN_DIGITS, _IBAN_SPAN = 7, 44  # Malta's have the fewest digits
-_ENCODINGS = np.uint32((1 << len(suspect_tables.ENCODINGS)) - 1)
+_PERSONAL = Bit.EMAIL | Bit.IBAN | Bit.IP | Bit.PHONE
+_NO_LANGUAGE = np.zeros((1, 256), bool)
 
 
 def flags(texts: pa.LargeStringArray, options: Clean, langs: pa.Array | None = None) -> np.ndarray:
-    """The steps of `options` that may change a row (in the language `langs`), as bits (`Bit`): uint16 (n,)."""
+    """The steps of `options` that may change a row, as bits (`Bit`): uint16 (n,).
+
+    `langs`: the rows' languages. Without them no row is a suspect of an old encoding, and a phone number may be a
+    national one in each.
+    """
+    return found(texts, options, langs)[0]
+
+
+def found(texts: pa.LargeStringArray, options: Clean, langs: pa.Array | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """The `flags`, and which rows may hold left-over mark-up if references without semicolons count: bool (n,)."""
     data, offsets = codepoints.byte_offsets(texts)
     raw = np.frombuffer(data, np.uint8)[offsets[0] : offsets[-1]]
     offsets = offsets - offsets[0]
-    found = _ascii(raw, offsets, options)
-    if options.whitespace != "keep":
-        found[_rows(_loose_spaces(raw, offsets, options.whitespace), offsets)] |= Bit.SPACE
-    at = np.flatnonzero(raw >= 0x80)
-    if len(at):
-        _look_at_others(found, raw, at, offsets, options, langs)
     wanted = _wanted(options)
-    if wanted & (Bit.PHONE | Bit.IBAN | Bit.IP):
-        _look_at_digits(found, raw, offsets)
-    found &= wanted
-    if options.unicode != "keep":
-        rows = np.flatnonzero(found & Bit.UNNORMALISED)
-        found[rows[~_unnormalised(texts.take(pa.array(rows)), options.unicode)]] &= ~np.uint16(Bit.UNNORMALISED)
-    return found
+    held = _scan(raw, offsets, options, langs)
+    marked_up = np.zeros(len(texts), bool)
+    if wanted & Bit.ENTITY:
+        marked_up |= held & AMPERSAND > 0
+        _look_again(held, raw, offsets, held & AMPERSAND, suspect_kernels.references, Bit.ENTITY)
+    if wanted & Bit.TAG:
+        _look_again(held, raw, offsets, held & ANGLE, suspect_kernels.angles, Bit.TAG)
+        statements = (held & SEMICOLON > 0) & (held & (STATEMENT | ANGLE) > 0) & (held & Bit.TAG == 0)
+        _look_again(held, raw, offsets, statements, suspect_kernels.scripts, Bit.TAG)
+        marked_up |= held & Bit.TAG > 0
+    if wanted & _PERSONAL:
+        _look_for_personal_data(held, raw, offsets, langs)
+    return (held & wanted).astype(np.uint16), marked_up
 
 
-def _wanted(options: Clean) -> np.uint16:
+def _wanted(options: Clean) -> np.uint32:
     on = {
         Bit.ENTITY: options.entities == "unescape",
         Bit.TAG: options.tags in ("remove", "unmatched"),
@@ -64,107 +78,57 @@ def _wanted(options: Clean) -> np.uint16:
         Bit.INVISIBLE: options.control == "remove",
         Bit.SPACE: options.whitespace != "keep",
     }
-    return np.uint16(sum(bit for bit, switched_on in on.items() if switched_on))
+    return np.uint32(sum(bit for bit, switched_on in on.items() if switched_on))
 
 
-def _ascii(raw: np.ndarray, offsets: np.ndarray, options: Clean) -> np.ndarray:
-    """What the ASCII characters of a row say: uint16 (n,)."""
-    classes = suspect_tables.ascii_classes(lines=options.whitespace == "lines")
-    marks = np.frombuffer(raw.tobytes().translate(classes), np.uint8)
-    return suspect_tables.of_classes()[arrays.bits(marks, offsets)]
+def _scan(raw: np.ndarray, offsets: np.ndarray, options: Clean, langs: pa.Array | None) -> np.ndarray:
+    """What the rows' characters and their neighbours say: uint32 (n,)."""
+    says = suspect_tables.says(options.unicode, lines=options.whitespace == "lines")
+    misread, combining = suspect_tables.misread(), suspect_tables.combining()
+    unused, lang = _NO_LANGUAGE, np.zeros(len(offsets) - 1, np.int64)
+    if langs is not None and options.mojibake == "fix":
+        codes = langs.dictionary_encode()
+        unused = _unused(codes.dictionary.to_pylist())
+        lang = np.asarray(codes.indices.fill_null(-1), np.int64) + 1
+    held = np.zeros(len(offsets) - 1, np.uint32)
+    suspect_kernels.scan()(raw, offsets, says, misread, combining, unused, lang, held)
+    return held
 
 
-def _look_at_others(
-    found: np.ndarray,
-    raw: np.ndarray,
-    at: np.ndarray,
-    offsets: np.ndarray,
-    options: Clean,
-    langs: pa.Array | None,
+def _unused(langs: list[str]) -> np.ndarray:
+    """Characters of Latin-1 that no text of a language holds: bool (1 + languages, 256), the first for none."""
+    tables = (legacy.suspicious(lang) for lang in langs)
+    return np.stack([_NO_LANGUAGE[0], *(_NO_LANGUAGE[0] if table is None else table for table in tables)])
+
+
+def _look_again(
+    held: np.ndarray, raw: np.ndarray, offsets: np.ndarray, signs: np.ndarray, kernel: Callable[[], Kernel], bit: int
 ) -> None:
-    """Add to `found` what the characters beyond ASCII (their bytes are at `at`) say."""
-    points, starts = _others(raw, at)
-    rows = np.searchsorted(starts, offsets)
-    found |= arrays.bits(suspect_tables.beyond_ascii(options.unicode)[points], rows)
-    if options.mojibake == "fix":
-        found[_rows(starts[_misread(points, starts, raw)], offsets)] |= Bit.MOJIBAKE
-        if langs is not None:
-            _look_at_old_encodings(found, points, rows, langs)
+    """Add a step's bit to the rows with a sign of it that the kernel bears out."""
+    rows = np.flatnonzero(signs)
+    if len(rows):
+        borne_out = np.zeros(len(rows), bool)
+        kernel()(raw, offsets, rows, borne_out)
+        held[rows[borne_out]] |= np.uint32(bit)
 
 
-def _misread(points: np.ndarray, starts: np.ndarray, raw: np.ndarray) -> np.ndarray:
-    """Which characters may be the first of some that were UTF-8, or what Windows-1252 read as Latin-1 leaves: bool."""
-    suspect = (points <= 0x9F) | (points == 0xFFFD)
-    kinds = suspect_tables.misread()[points]
-    two = (kinds[:-1] >> suspect_tables.LEAD_OF_TWO) & kinds[1:]
-    more = (kinds[:-2] >> suspect_tables.LEAD_OF_MORE) & kinds[1:-1] & kinds[2:]
-    for characters, found in ((2, two), (3, more)):
-        at = np.flatnonzero(found & _ENCODINGS)
-        suspect[at[_width(points, at, characters) == starts[at + characters - 1] - starts[at]]] = True
-    behind = np.flatnonzero((points == 0xC2) | (points == 0xC3))
-    behind = behind[starts[behind] + 2 < len(raw)]
-    suspect[behind[raw[starts[behind] + 2] == 0x20]] = True
-    return suspect
-
-
-def _width(points: np.ndarray, at: np.ndarray, characters: int) -> np.ndarray:
-    """Bytes of all but the last of the characters that stand from `at`."""
-    every = [points[at + step] for step in range(characters - 1)]
-    return sum((2 + (point >= 0x800) + (point >= 0x10000) for point in every), np.zeros(len(at), np.int64))
-
-
-def _others(raw: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The characters beyond ASCII, whose bytes are at `at`: code points, and where in `raw` they start."""
-    high = raw[at]
-    points = np.frombuffer(str(high.tobytes(), "utf-8").encode("utf-32-le"), np.uint32)
-    return points, at[high >= 0xC0]
-
-
-def _look_at_old_encodings(found: np.ndarray, points: np.ndarray, offsets: np.ndarray, langs: pa.Array) -> None:
-    """Add to `found` rows that hold characters of Latin-1 which their language does not use."""
-    at = np.flatnonzero(points < 256)
-    if not len(at):
+def _look_for_personal_data(held: np.ndarray, raw: np.ndarray, offsets: np.ndarray, langs: pa.Array | None) -> None:
+    """Put in `held` which kinds of personal data the rows may hold."""
+    rows = np.flatnonzero(held & (DIGIT | Bit.EMAIL | Bit.PHONE))
+    if not len(rows):
         return
-    codes = langs.dictionary_encode()
-    lang = np.asarray(codes.indices.fill_null(-1))[_rows(at, offsets)]
-    for number, name in enumerate(codes.dictionary.to_pylist()):
-        table = legacy.suspicious(name)
-        if table is not None:
-            mine = at[lang == number]
-            found[_rows(mine[table[points[mine]]], offsets)] |= Bit.MOJIBAKE
+    signs = np.zeros(len(rows), np.uint32)
+    suspect_kernels.personal()(raw, offsets, rows, held[rows], signs)
+    digits = (signs & CLOSE_DIGITS | held[rows] & Bit.PHONE) > 0
+    plus = (signs | held[rows]) & PLUS > 0
+    phone = digits & (plus | _may_be_national(langs, rows))
+    held[rows] = held[rows] & ~np.uint32(_PERSONAL) | signs & _PERSONAL | phone * np.uint32(Bit.PHONE)
 
 
-def _rows(at: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """The rows of positions."""
-    return np.searchsorted(offsets, at, "right") - 1
-
-
-def _unnormalised(texts: pa.LargeStringArray, form: str) -> np.ndarray:
-    """Rows that hold a doubtful code point, or a combining mark out of order: bool (n,)."""
-    flat, offsets = codepoints.decode(texts)
-    order = suspect_tables.combining()[flat]
-    disorder = (order > 0) & (arrays.before(order, offsets) > order)
-    return arrays.bits((suspect_tables.doubtful(form)[flat] | disorder).view(np.uint8), offsets) > 0
-
-
-def _loose_spaces(raw: np.ndarray, offsets: np.ndarray, whitespace: str | None) -> np.ndarray:
-    """Where a space (or, for lines, a line feed) stands at an end of a row or behind another."""
-    blank = (raw == 0x20) | (raw == 0x0A) if whitespace == "lines" else raw == 0x20
-    filled = np.diff(offsets) > 0
-    ends = np.concatenate([offsets[:-1][filled], offsets[1:][filled] - 1])
-    return np.concatenate([np.flatnonzero(blank[1:] & blank[:-1]) + 1, ends[blank[ends]]])
-
-
-def _look_at_digits(found: np.ndarray, raw: np.ndarray, offsets: np.ndarray) -> None:
-    """Add to `found` what may hold a phone number, an account number or an IP address."""
-    digit = (raw >= 0x30) & (raw <= 0x39)
-    at = np.flatnonzero(digit)
-    for bit, count, span in ((Bit.PHONE, _PHONE_DIGITS, _PHONE_SPAN), (Bit.IBAN, _IBAN_DIGITS, _IBAN_SPAN)):
-        close = at[: -count + 1][at[count - 1 :] - at[: -count + 1] < span]
-        found[_rows(close, offsets)] |= bit
-    dots = np.flatnonzero(raw == 0x2E)
-    dots = dots[(dots > 0) & (dots < len(raw) - 1)]
-    dots = dots[digit[dots - 1] & digit[dots + 1]]
-    found[_rows(dots[:-2][dots[2:] - dots[:-2] <= 8], offsets)] |= Bit.IP
-    colons = np.flatnonzero(raw == 0x3A)
-    found[_rows(colons[:-1][np.diff(colons) <= 5], offsets)] |= Bit.IP
+def _may_be_national(langs: pa.Array | None, rows: np.ndarray) -> np.ndarray:
+    """Whether rows may hold phone numbers without a country's code: bool (n,)."""
+    if langs is None:
+        return np.ones(len(rows), bool)
+    codes = langs.take(pa.array(rows)).dictionary_encode()
+    known = [False, *(personal.region(lang) is not None for lang in codes.dictionary.to_pylist())]
+    return np.array(known)[np.asarray(codes.indices.fill_null(-1)) + 1]

@@ -21,7 +21,7 @@ from functools import cache
 import numpy as np
 
 from pairmill.curate import suspect_tables
-from pairmill.curate.repairs import legacy
+from pairmill.curate.repairs import kernels, legacy
 
 _CLOSING_QUOTE = re.compile("\u00e2\u20ac(?=[\\s.,;:!?)]|$)")
 LOST = "\ufffd"
@@ -32,9 +32,10 @@ _OTHER = (
     "\u0370-\u03ff\u0400-\u052f\u0531-\u0587\u05d0-\u05ea\u0620-\u06d3\u0900-\u1cff\u1f00-\u1fff"
     "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 )
+_INDIC = "\u0900-\u1cff"
 _LEADS = "\u00c2-\u00d6\u00d8-\u00ef"
 # What is left where text was decoded in part: Latin-1's letters that are lead bytes beside a letter of another script.
-MIXED = re.compile(f"[{_LEADS}][{_OTHER}]|[{_OTHER}][{_LEADS}]|[A-Za-z][\u0900-\u1cff](?![{_OTHER}])")
+MIXED = re.compile(f"[{_LEADS}][{_OTHER}]|[{_OTHER}][{_LEADS}]|[A-Za-z][{_INDIC}](?![{_OTHER}])")
 _C1_AMONG_OTHERS = re.compile(f"(?<=[{_OTHER}])[\x80-\x9f]+|[\x80-\x9f]+(?=[{_OTHER}])")
 
 
@@ -70,25 +71,35 @@ def is_garbled(text: str) -> bool:
     """
     from ftfy.badness import badness
 
-    if _C1.search(text) or MIXED.search(text):
+    places = np.empty((MOST_PLACES, 2), np.int64)
+    points = np.frombuffer(text.encode("utf-32-le"), np.uint32)
+    found = kernels.garbled()(points, _roles(), places)
+    if found < 0:
         return True
     signs = 0
-    for looked_at, match in enumerate(_suspicious().finditer(text)):
-        if looked_at == MOST_PLACES:
-            return badness(text) * SPARSE >= len(text)
-        signs += badness(text[max(0, match.start() - 3) : match.end() + 4])
+    for start, end in places[:found].tolist():
+        signs += badness(text[max(0, start - 3) : end + 4])
         if signs * SPARSE >= len(text):
             return signs > 0
-    return False
+    return found > MOST_PLACES and badness(text) * SPARSE >= len(text)
 
 
 @cache
-def _suspicious() -> re.Pattern[str]:
-    """What may be UTF-8 read in one of ENCODINGS: a lead byte's character, a continuation byte's, and more of both."""
+def _roles() -> np.ndarray:
+    """The uint8 table (0x110000,) from code point to its parts in wrongly decoded text, bits of `repairs/kernels.py`.
+
+    LEAD and FOLLOWER: characters of a lead or a continuation byte of UTF-8 read in one of ENCODINGS; the others: the
+    classes of MIXED.
+    """
     table = suspect_tables.misread()
-    lead, follower = table >> suspect_tables.LEAD_OF_TWO, table & ((1 << suspect_tables.LEAD_OF_TWO) - 1)
-    leads, followers, either = (re.escape("".join(map(chr, np.flatnonzero(t)))) for t in (lead, follower, table))
-    return re.compile(f"[{leads}][{followers}][ {either}]*|[\u00c2\u00c3] ")
+    roles = np.zeros(len(table), np.uint8)
+    roles[table >> suspect_tables.LEAD_OF_TWO > 0] |= kernels.LEAD
+    roles[table & ((1 << suspect_tables.LEAD_OF_TWO) - 1) > 0] |= kernels.FOLLOWER
+    for ranges, role in ((_OTHER, kernels.FOREIGN), (_LEADS, kernels.LATIN_LEAD), ("A-Za-z", kernels.LETTER),
+                         (_INDIC, kernels.INDIC), ("\x80-\x9f", kernels.C1)):  # fmt: skip
+        for first, last in zip(ranges[::3], ranges[2::3], strict=True):
+            roles[ord(first) : ord(last) + 1] |= role
+    return roles
 
 
 def _lossy(text: str) -> str | None:
