@@ -10,6 +10,7 @@ The summary:
     declared_identified  [{declared, identified, rows}]: sides
     cleaning             {step: texts changed}
     rules                [{name, describe, source, min, max, direction, rejected, enabled, per_language, per_pair}]
+    contamination        {sets: [{name, texts, too_short, found, rows, kinds}], samples: [row of CONTAMINATION]}
     samples              {"kept" or reason: [row]}; a rejected row also has reason, failed, value, threshold,
                          duplicate_of, duplicate_text
     quarantine           [{error, origin_file, origin_row, offset, detail, data: text}]; quarantine_total: n
@@ -42,6 +43,7 @@ CONTENTS = [
     ("rules", "Rules"),
     ("languages", "Languages"),
     ("identified", "Declared and identified"),
+    ("contamination", "Evaluation sets"),
     ("cleaning", "Cleaning"),
     ("samples", "Samples"),
     ("quarantine", "Quarantine"),
@@ -80,6 +82,7 @@ def prepare(summary: Mapping[str, Any], characters: int, samples: int) -> dict[s
         "languages": language_rows(summary.get("languages") or []),
         "identified": identified(summary.get("declared_identified") or []),
         "cleaning": sorted((summary.get("cleaning") or {}).items(), key=lambda item: -(item[1] or 0)),
+        "contamination": contamination(summary.get("contamination"), characters),
         "groups": groups,
         "characters": characters,
         "quarantine": [quarantined(entry) for entry in islice(summary.get("quarantine") or [], QUARANTINE_SHOWN)],
@@ -174,6 +177,28 @@ def sample_groups(
     ]
 
 
+def contamination(facts: Mapping[str, Any] | None, characters: int) -> dict[str, Any] | None:
+    """Hits per evaluation set, and a sample of them with the evaluation's text and the row's; None: not looked for."""
+    if not facts:
+        return None
+    samples = [
+        {
+            **{key: show.one_line(str(row.get(key) or "–"), 160) for key in ("set", "kind", "side", "evaluation_file")},
+            "share": show.share(row.get("share") or 0, 1),
+            "evaluation": text(row.get("evaluation_text"), None, characters),
+            "around": text(row.get("around"), None, characters),
+            "id": show.digits(row.get("pair_id")),
+            "row": show.digits(row.get("evaluation_row")),
+        }
+        for row in facts.get("samples") or []
+    ]
+    sets = [
+        {**item, "kinds": ", ".join(f"{kind} {count:,}" for kind, count in (item.get("kinds") or {}).items())}
+        for item in facts.get("sets") or []
+    ]
+    return {"sets": sets, "samples": samples}
+
+
 def sample(row: Mapping[str, Any], characters: int) -> dict[str, Any]:
     """A sample row for the template: its texts as bounded markup, with their full lengths."""
     duplicate = row.get("duplicate_text")
@@ -183,7 +208,7 @@ def sample(row: Mapping[str, Any], characters: int) -> dict[str, Any]:
         "anchor": text(row.get("anchor"), row.get("anchor_lang"), characters),
         "positive": text(row.get("positive"), row.get("positive_lang"), characters),
         "duplicate": None if duplicate is None else text(duplicate, None, characters),
-        "duplicate_of": None if row.get("duplicate_of") is None else show.digits(row["duplicate_of"]),
+        "duplicate_of": _duplicate_of(row),
         "compared": show.compared(row.get("value"), row.get("threshold")),
         "failed": ", ".join(failed),
         "id": show.digits(row.get("pair_id")),
@@ -191,6 +216,13 @@ def sample(row: Mapping[str, Any], characters: int) -> dict[str, Any]:
         "file": show.one_line(str(row.get("origin_file") or "–"), 160),
         "row": "" if place is None else show.digits(place),
     }
+
+
+def _duplicate_of(row: Mapping[str, Any]) -> str | None:
+    if row.get("duplicate_of") is None:
+        return None
+    number = show.digits(row["duplicate_of"])
+    return f"{number} of run {show.one_line(row['duplicate_run'], 120)}" if row.get("duplicate_run") else number
 
 
 def text(content: str | None, language: str | None, characters: int) -> dict[str, Any]:
