@@ -95,8 +95,11 @@ class S3:
         from botocore.config import Config
 
         client = boto3.client(
-            "s3", endpoint_url=self.env["AWS_ENDPOINT_URL"], region_name=KEYS["AWS_REGION"],
-            aws_access_key_id=KEYS["AWS_ACCESS_KEY_ID"], aws_secret_access_key=KEYS["AWS_SECRET_ACCESS_KEY"],
+            "s3",
+            endpoint_url=self.env["AWS_ENDPOINT_URL"],
+            region_name=KEYS["AWS_REGION"],
+            aws_access_key_id=KEYS["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=KEYS["AWS_SECRET_ACCESS_KEY"],
             config=Config(s3={"addressing_style": "path"}),
         )
         unique = f"{name}-{uuid.uuid4().hex[:8]}"
@@ -134,8 +137,16 @@ def rclone_s3(folder: Path) -> Iterator[S3]:
     data = folder / "data"
     data.mkdir()
     command = [
-        str(BIN / "rclone"), "serve", "s3", str(data), "--addr", f"127.0.0.1:{port}",
-        "--auth-key", f"{KEYS['AWS_ACCESS_KEY_ID']},{KEYS['AWS_SECRET_ACCESS_KEY']}", "--config", os.devnull,
+        str(BIN / "rclone"),
+        "serve",
+        "s3",
+        str(data),
+        "--addr",
+        f"127.0.0.1:{port}",
+        "--auth-key",
+        f"{KEYS['AWS_ACCESS_KEY_ID']},{KEYS['AWS_SECRET_ACCESS_KEY']}",
+        "--config",
+        os.devnull,
     ]
     with _s3_server(command, port, folder, "rclone") as s3:
         yield s3
@@ -156,8 +167,19 @@ class RayCluster:
     def submit(self, *entrypoint: str, working_dir: Path, env: dict[str, str], timeout: float = 300) -> Outcome:
         """`ray job submit`, waiting for the job's end. Its output holds the job's."""
         command = [
-            sys.executable, "-m", "ray.scripts.scripts", "job", "submit", "--address", self.job_address,
-            "--working-dir", str(working_dir), "--runtime-env-json", json.dumps({"env_vars": env}), "--", *entrypoint,
+            sys.executable,
+            "-m",
+            "ray.scripts.scripts",
+            "job",
+            "submit",
+            "--address",
+            self.job_address,
+            "--working-dir",
+            str(working_dir),
+            "--runtime-env-json",
+            json.dumps({"env_vars": env}),
+            "--",
+            *entrypoint,
         ]
         return _run(command, cwd=ROOT, env=clean_environment(**NO_TOKEN), timeout=timeout)
 
@@ -166,15 +188,31 @@ class RayCluster:
         number = len(self.nodes)
         agent = free_port()
         ours = [
-            "--node-ip-address", "127.0.0.1", "--num-cpus", str(cpus), "--num-gpus", "0", "--disable-usage-stats",
-            "--object-store-memory", "160000000", "--min-worker-port", "0", "--max-worker-port", "0",
-            "--dashboard-agent-listen-port", str(agent), "--block",
+            "--node-ip-address",
+            "127.0.0.1",
+            "--num-cpus",
+            str(cpus),
+            "--num-gpus",
+            "0",
+            "--disable-usage-stats",
+            "--object-store-memory",
+            "160000000",
+            "--min-worker-port",
+            "0",
+            "--max-worker-port",
+            "0",
+            "--dashboard-agent-listen-port",
+            str(agent),
+            "--block",
         ]
         log = self.folder / f"node{number}.log"
         with log.open("wb") as out:
             process = subprocess.Popen(
                 [sys.executable, "-m", "ray.scripts.scripts", "start", *options, *ours],
-                stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                cwd=self.folder,
                 env=clean_environment(**NO_TOKEN),
             )
         self.nodes.append(process)
@@ -200,15 +238,25 @@ def _answers(url: str) -> bool:
 @contextmanager
 def start_ray_cluster(workers: int = 2) -> Iterator[RayCluster]:
     """A head without CPUs (it holds the job server) and workers with one each, so that every task runs on a worker."""
-    folder = Path(tempfile.mkdtemp(prefix="pm-ray-"))     # short: paths of Unix sockets end at 107 bytes
+    folder = Path(tempfile.mkdtemp(prefix="pm-ray-"))  # short: paths of Unix sockets end at 107 bytes
     gcs, dashboard = free_port(), free_port()
     cluster = RayCluster(f"http://127.0.0.1:{dashboard}", f"127.0.0.1:{gcs}", folder)
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         stack.callback(cluster.stop)
         head = cluster.add_node(
-            "--head", "--port", str(gcs), "--dashboard-host", "127.0.0.1", "--dashboard-port", str(dashboard),
-            "--ray-client-server-port", str(free_port()), "--temp-dir", str(folder), cpus=0,
+            "--head",
+            "--port",
+            str(gcs),
+            "--dashboard-host",
+            "127.0.0.1",
+            "--dashboard-port",
+            str(dashboard),
+            "--ray-client-server-port",
+            str(free_port()),
+            "--temp-dir",
+            str(folder),
+            cpus=0,
         )
         wait_for(lambda: _answers(f"{cluster.job_address}/api/jobs/"), head, folder / "node0.log", "Ray's job server")
         for _ in range(workers):
@@ -232,8 +280,15 @@ class Outcome:
 
 def _run(command: list[str], cwd: Path, env: dict[str, str], timeout: float) -> Outcome:
     done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", cwd=cwd, env=env,
-        timeout=timeout, check=False,
+        command,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        cwd=cwd,
+        env=env,
+        timeout=timeout,
+        check=False,
     )
     return Outcome(done.returncode, done.stdout, done.stderr)
 
@@ -256,6 +311,10 @@ def start_pairmill(*arguments: str, log: Path, env: dict[str, str] | None = None
     """The same, left running: for tests that kill it. Both outputs go to `log`; end it with `end`."""
     with log.open("wb") as out:
         return subprocess.Popen(
-            pairmill_command(*arguments), stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, cwd=cwd,
+            pairmill_command(*arguments),
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            cwd=cwd,
             env=pairmill_environment(**(env or {})),
         )

@@ -13,7 +13,7 @@ from pairmill.pairs import sources
 from pairmill.pairs.batch import QUARANTINE_BYTES, Quarantined
 from pairmill.pairs.schema import PARSED
 from pairmill.pairs.sources import FORMATS, Piece
-from pairmill.spec.curate import Input
+from pairmill.spec.inputs import Input
 
 WHOLE = 1 << 40
 _INPUT: TypeAdapter[Any] = TypeAdapter(Input)

@@ -37,8 +37,14 @@ def test_pytest_never_imports_by_importlib_mode(pytestconfig: pytest.Config) -> 
 
 def test_import_platform_stays_pythons_own_in_the_driver_and_in_ray_workers() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT], cwd=services.ROOT, env=services.clean_environment(PYTHONPATH="platform"),
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=180, check=False,
+        [sys.executable, "-c", SCRIPT],
+        cwd=services.ROOT,
+        env=services.clean_environment(PYTHONPATH="platform"),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("FOUND"))[6:])

@@ -16,9 +16,13 @@ import services
 def store(server: services.S3) -> S3Store:
     name = server.bucket("probe").removeprefix("s3://")
     return S3Store(
-        name, endpoint=server.env["AWS_ENDPOINT_URL"], region=server.env["AWS_REGION"],
-        access_key_id=server.env["AWS_ACCESS_KEY_ID"], secret_access_key=server.env["AWS_SECRET_ACCESS_KEY"],
-        client_options={"allow_http": True}, virtual_hosted_style_request=False,
+        name,
+        endpoint=server.env["AWS_ENDPOINT_URL"],
+        region=server.env["AWS_REGION"],
+        access_key_id=server.env["AWS_ACCESS_KEY_ID"],
+        secret_access_key=server.env["AWS_SECRET_ACCESS_KEY"],
+        client_options={"allow_http": True},
+        virtual_hosted_style_request=False,
     )
 
 

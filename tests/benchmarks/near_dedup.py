@@ -30,8 +30,9 @@ from scipy.sparse import csr_matrix
 
 from pairmill.curate.dedup.exact import first_of, hash128
 from pairmill.curate.dedup.groups import near_groups
-from pairmill.curate.dedup.minhash import bands, has_shingles, signatures, sketch
+from pairmill.curate.dedup.minhash import SLOTS, bands, has_shingles, signatures
 from pairmill.curate.dedup.resolve import resolve, sets
+from pairmill.curate.dedup.sketch import sketch
 
 THRESHOLD = 0.8
 SLACK = 1e-9
@@ -60,7 +61,8 @@ def near_dedup(column: pa.Array, threshold: float = THRESHOLD) -> Result:
     texts = column.take(pa.array(rows))
     signature = timed("signatures", lambda: signatures(texts))
     banded = timed("bands", lambda: bands(signature))
-    groups = timed("groups", lambda: near_groups(banded, sketch(signature), has_shingles(signature), threshold))
+    valid = has_shingles(signature)
+    groups = timed("groups", lambda: near_groups(banded, sketch(signature), valid, threshold, SLOTS))
     grouped = np.flatnonzero(np.bincount(groups.labels, minlength=len(rows))[groups.labels] > 1)
     values, offsets = timed("sets", lambda: sets(texts.take(pa.array(grouped))))
     found = timed("resolve", lambda: resolve(groups.labels[grouped], values, offsets, banded[grouped], threshold))

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from pairmill.curate.dedup.minhash import signatures
 from pairmill.curate.dedup.shingles import slow_share
 
-TARGETS = {"web pages": 40, "bible src": 15, "bible src + tgt": 15, "help src": 15, "help src + tgt": 15}
+TARGETS = {"web pages": 100, "bible src": 50, "bible src + tgt": 50, "help src": 50, "help src + tgt": 50}
 
 
 def corpora(data: Path) -> dict[str, pa.Array]:

@@ -6,31 +6,19 @@ import random
 
 import pytest
 
+import catalogue_job
 from corpus import catalogue_rows, json_line, write_jsonl
 from pairmill.curate.explain import explain_id, explain_text
-from pairmill.curate.job import Outcome, run_curate
+from pairmill.curate.job import Outcome
 from pairmill.errors import SourceError
 from pairmill.runs.browse import describe, find, records
 from pairmill.runs.browse import table as runs_table
 from pairmill.runs.record import read_events
-from pairmill.spec.load import loads
 from reading import committed, content, table
-
-SPEC = """
-kind: curate
-name: test
-inputs:
-  - name: catalogue
-    format: jsonl
-    path: "{path}"
-    columns: {{anchor: src, positive: tgt, anchor_lang: src_lang, positive_lang: tgt_lang}}
-    language: trust
-"""
 
 
 def curate(tmp_path, path, *sets: str, fresh: bool = False, store: str = "store") -> Outcome:
-    loaded = loads(SPEC.format(path=path), "test.yaml", sets)
-    return run_curate(loaded, str(tmp_path / store), None, fresh, "pairmill run test.yaml", lambda line: None)
+    return catalogue_job.curate(path, tmp_path / store, *sets, fresh=fresh)
 
 
 @pytest.fixture

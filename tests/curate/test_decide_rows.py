@@ -29,7 +29,7 @@ def decisions(folder, rows, *sets):
     spec = loads(SPEC.replace("PATH", str(path)), "decide.yaml", sets).spec
     storage = open_storage(str(folder / f"store-{abs(hash(sets))}"))
     (shard,) = shards.plan(spec.inputs, {"texts": sources.find(spec.inputs[0])}, 1 << 20)
-    base = {"storage": storage.uri, "spec": spec.model_dump(mode="json"), "exclude": None}
+    base = {"storage": storage.uri, "spec": spec.model_dump(mode="json"), "exclude": None, "against": None}
     base |= {"attempt": "a", "run": "r", "cwd": "."}
     named = [{"index": 0, "key": annotate.shard_key(spec, shard)}]
     annotate.annotate_shard({**base, "shard": shard, "key": named[0]["key"]})

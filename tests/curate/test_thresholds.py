@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from pairmill.curate.thresholds import ActiveRule, active_rules, apply, rules_for, scored_rules
-from pairmill.spec.curate import MOST_ACTIVE, Filters
+from pairmill.spec.filters import MOST_ACTIVE, Filters
 from pairmill.spec.load import loads
 from pairmill.spec.rule import FAMILIES
 from pairmill.spec.rules import RULES

@@ -38,7 +38,7 @@ else:
     from pairmill.pairs import sources
 
 from pairmill.errors import SourceError  # noqa: E402
-from pairmill.spec.curate import Input  # noqa: E402
+from pairmill.spec.inputs import Input  # noqa: E402
 
 HTTP = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n"
 

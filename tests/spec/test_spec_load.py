@@ -63,7 +63,8 @@ def test_boilerplate_keeps_lines_unless_told_otherwise():
             ["jobs/x.yaml:5", "clean", "boilerplate looks at lines", "whitespace: lines"],
         ),
         (BASE + "clean: {boilerplate: on}\n", ["clean.boilerplate", "no input has one", "columns: {url: ..}"]),
-        (BASE + "decontaminate: {against: [x]}\n", ["decontaminate", "not in this version"]),
+        (BASE + "decontaminate: {against: [x]}\n", ["decontaminate.against[0]", "`format` is missing"]),
+        (BASE + "decontaminate: {against: [x.jsonl], ngrams: 8}\n", ["decontaminate.ngrams", "'ngram'"]),
         (BASE.replace("jsonl,", "warc, builder: wikipedia,"), ["inputs[0].builder", "no pairs of pages", "title-body"]),
         (
             BASE.replace("jsonl,", "html, builder: {name: faq, html: x},"),

@@ -28,7 +28,8 @@ import pyarrow.compute as pc
 from pairmill.curate import annotate, shards, thresholds
 from pairmill.curate.language.codes import canonical
 from pairmill.pairs import sources
-from pairmill.spec.curate import CurateSpec, split_pair
+from pairmill.spec.curate import CurateSpec
+from pairmill.spec.filters import split_pair
 from pairmill.spec.rule import Rule
 from pairmill.spec.rules import RULES
 

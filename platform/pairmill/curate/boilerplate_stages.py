@@ -12,6 +12,7 @@ The pages are parsed twice for it, here and in annotate.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,8 @@ from pairmill.curate.shards import input_of, pieces_of
 from pairmill.pairs import sources
 from pairmill.runs.storage import Storage, open_storage
 from pairmill.runs.units import Stopwatch, Units, digest
-from pairmill.spec.curate import Boilerplate, CurateSpec
+from pairmill.spec.clean import Boilerplate
+from pairmill.spec.curate import CurateSpec
 
 PREFIX = "stages/boilerplate"
 PART_LINES = 20_000_000  # counted lines that one merge holds, 24 bytes each and as much again while sorting
@@ -46,17 +48,23 @@ def merge_key(spec: CurateSpec, counts: list[str], parts: int) -> str:
 def count_shard(item: dict[str, Any]) -> dict[str, Any]:
     """The first stage's unit function: commit a shard's counts, sorted by site."""
     storage, spec = open_storage(item["storage"]), CurateSpec.model_validate(item["spec"])
-    units, name = Units(storage, PREFIX), f"{item['counts']}/counts"
+    committed = _commit(storage, f"{item['counts']}/counts", item["attempt"], lambda: _count(spec, item["shard"]))
+    return {"index": item["shard"]["index"], **committed}
+
+
+def _commit(storage: Storage, name: str, attempt: str, compute: Callable[[], pa.Table]) -> dict[str, Any]:
+    """The unit's table of counts, computed where it is not committed yet: its rows, and whether it was there."""
+    units = Units(storage, PREFIX)
     done = units.get(name)
     reused = done is not None
     if done is None:
-        watch = Stopwatch(item["attempt"])
-        table = _count(spec, item["shard"])
+        watch = Stopwatch(attempt)
+        table = compute()
         path = units.data_path(name)
         with storage.parquet_writer(path, _COUNTS) as writer:
             writer.write_table(table, row_group_size=1 << 20)
         done = units.commit(name, {"file": path, "rows": len(table), "record": watch.record()})
-    return {"index": item["shard"]["index"], "rows": done["rows"], "reused": reused}
+    return {"rows": done["rows"], "reused": reused}
 
 
 def _count(spec: CurateSpec, shard: dict[str, Any]) -> pa.Table:
@@ -106,18 +114,13 @@ def parts(counted_lines: int) -> int:
 def merge_part(item: dict[str, Any]) -> dict[str, Any]:
     """The second stage's unit function: commit the boilerplate of the sites of one part, as sorted by site."""
     storage, spec = open_storage(item["storage"]), CurateSpec.model_validate(item["spec"])
-    units, name = Units(storage, PREFIX), f"{item['merge']}/part-{item['part']:05d}"
-    done = units.get(name)
-    reused = done is not None
-    if done is None:
-        watch = Stopwatch(item["attempt"])
-        assert spec.clean.boilerplate is not None
-        table = _merge(storage, item["counts"], item["part"], item["parts"], spec.clean.boilerplate)
-        path = units.data_path(name)
-        with storage.parquet_writer(path, _COUNTS) as writer:
-            writer.write_table(table, row_group_size=1 << 20)
-        done = units.commit(name, {"file": path, "rows": len(table), "record": watch.record()})
-    return {"index": item["part"], "rows": done["rows"], "reused": reused}
+    options, part = spec.clean.boilerplate, item["part"]
+    assert options is not None
+    name = f"{item['merge']}/part-{part:05d}"
+    committed = _commit(
+        storage, name, item["attempt"], lambda: _merge(storage, item["counts"], part, item["parts"], options)
+    )
+    return {"index": part, **committed}
 
 
 def _merge(storage: Storage, counts: list[str], part: int, of: int, options: Boilerplate) -> pa.Table:

@@ -6,7 +6,8 @@
    if a row already kept in its group has Jaccard similarity of at least the threshold, by the texts' shingles (`verify:
    exact`) or by the signatures (`verify: estimate`); else it is kept. Where rows with the same exact key have the same
    near text too, only the first of them is compared, and the others share its fate.
-So every removed row has a kept partner, and no group loses all its members.
+So every removed row has a kept partner, and no group loses all its members. Rows of earlier runs (`dedup.against`;
+their ids are negative) come first and stay.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pairmill.curate import exclude, groups, shardfiles, thresholds
+from pairmill.curate import against, exclude, groups, shardfiles, thresholds
 from pairmill.curate.annotate import key_text
+from pairmill.curate.decontamination import stages as decontamination
 from pairmill.curate.dedup import minhash, resolve
-from pairmill.runs.storage import Storage, open_storage
-from pairmill.runs.units import Stopwatch, Units
-from pairmill.spec.curate import CurateSpec, Near
+from pairmill.runs.storage import Storage
+from pairmill.runs.units import Units, do_once
+from pairmill.spec.curate import CurateSpec
+from pairmill.spec.dedup import Dedup, Near
 from pairmill.spec.rules import RULES
 
 VERSION = 2
@@ -33,50 +36,41 @@ SCHEMA = pa.schema(
 
 def decide(item: dict[str, Any]) -> dict[str, Any]:
     """The stage's unit function: commit the rows that duplicates remove, with the kept row that removes each."""
-    storage, spec = open_storage(item["storage"]), CurateSpec.model_validate(item["spec"])
-    units = Units(storage, item["prefix"])
-    done = units.get(item["key"])
-    reused = done is not None
-    if done is None:
-        watch = Stopwatch(item["attempt"])
+
+    def work(units: Units) -> dict[str, Any]:
+        storage, spec = units.storage, CurateSpec.model_validate(item["spec"])
         grouped = Units(storage, groups.PREFIX).get(item["groups"])
         assert grouped is not None, "groups are committed before decide starts"
-        table = _decide(storage, spec, grouped, item["shards"], exclude.load(item["storage"], item["exclude"]))
+        exclusions = exclude.load(item["storage"], item["exclude"])
+        rows = eligible(storage, spec, grouped, item["shards"], exclusions, item.get("contaminated"))
+        table = walk(rows, spec.dedup)
         path = units.data_path(item["key"])
-        by_shard = shardfiles.write_by_shard(storage, path, table)
-        done = units.commit(
-            item["key"], {"file": path, "groups": by_shard, "rows": len(table), "record": watch.record()}
-        )
-    return {"key": item["key"], "rows": done["rows"], "reused": reused}
+        return {"file": path, "groups": shardfiles.write_by_shard(storage, path, table), "rows": len(table)}
+
+    return do_once(item, item["prefix"], work)
 
 
-def _decide(
-    storage: Storage,
-    spec: CurateSpec,
-    grouped: dict[str, Any],
-    shards: list[dict[str, Any]],
-    exclusions: exclude.Exclusions,
-) -> pa.Table:
-    rows = _eligible(storage, spec, grouped, shards, exclusions)
-    rows = rows.take(_keep_order(rows, spec.dedup.near))
+def walk(rows: pa.Table, dedup: Dedup) -> pa.Table:
+    """The rows that duplicates remove, of rows as `eligible` gives them: whole groups, ordered by `pair_id`."""
+    rows = rows.take(_keep_order(rows, dedup.near))
     ids, same, group = (np.asarray(rows[name]) for name in ("pair_id", "exact", "near"))
     position = np.arange(len(rows))
-    first = _first_in_order(same) if groups.same_text(spec.dedup) else position
+    first = _first_in_order(same) if groups.same_text(dedup) else position
     partner, similarity = first.copy(), np.ones(len(rows), np.float32)
-    near = spec.dedup.near
+    near = dedup.near
     if near and len(rows):
         survivor = first == position
         chosen = np.flatnonzero(survivor)
-        chosen = chosen[_in_groups(group[chosen]) | _in_groups(same[chosen])]
-        found = _walk(rows.take(chosen), near, exact=spec.dedup.exact is not None)
+        chosen = chosen[_in_groups(group[chosen])]
+        found = _walk(rows.take(chosen), near, dedup.exact is not None, int(np.count_nonzero(ids[chosen] < 0)))
         lost = ~found.kept
         partner[chosen[lost]] = chosen[found.partner[lost]]
         similarity[chosen[lost]] = found.jaccard[lost]
         copies = ~survivor
         similarity[copies] = similarity[first[copies]]
         partner[copies] = partner[first[copies]]
-    removed = np.flatnonzero(partner != position)
-    exactly = same[removed] == same[partner[removed]] if spec.dedup.exact else np.zeros(len(removed), bool)
+    removed = np.flatnonzero((partner != position) & (ids >= 0))
+    exactly = same[removed] == same[partner[removed]] if dedup.exact else np.zeros(len(removed), bool)
     reason = np.where(exactly, "exact_duplicate", "near_duplicate")
     order = np.argsort(ids[removed])
     columns = [ids[removed], reason, ids[partner[removed]], similarity[removed]]
@@ -100,46 +94,55 @@ def _keep_order(rows: pa.Table, near: Near | None) -> np.ndarray:
     return np.asarray(order) if near and near.keep != "first" else np.arange(len(rows))
 
 
-def _walk(rows: pa.Table, near: Near, exact: bool) -> resolve.Resolved:
-    """Which rows, given in keep order, stay; see dedup/resolve.py."""
-    signature = groups.matrix(rows["signature"], np.uint32)
+def _walk(rows: pa.Table, near: Near, exact: bool, pinned: int) -> resolve.Resolved:
+    """Which rows, given in keep order, stay; the first `pinned` do. See dedup/resolve.py."""
+    signature = shardfiles.matrix(rows["signature"], np.uint32)
     bands = minhash.bands(signature, near.bands, near.rows)
     labels, same = np.asarray(rows["near"]), np.asarray(rows["exact"]) if exact else None
     if near.verify == "exact":
-        return resolve.resolve(labels, *resolve.sets(rows["text"].combine_chunks()), bands, near.threshold, same)
+        sets = resolve.sets(rows["text"].combine_chunks())
+        return resolve.resolve(labels, *sets, bands, near.threshold, same, pinned)
     # Slots as sets {(slot, value)}: e equal slots of n give J' = e / (2n - e), so a share t = e / n is t / (2 - t).
     slots = signature.astype(np.uint64) | (np.arange(near.slots, dtype=np.uint64) << np.uint64(32))
     offsets = np.arange(len(rows) + 1, dtype=np.int64) * near.slots
-    found = resolve.resolve(labels, slots.ravel(), offsets, bands, near.threshold / (2 - near.threshold), same)
+    found = resolve.resolve(labels, slots.ravel(), offsets, bands, near.threshold / (2 - near.threshold), same, pinned)
     return found._replace(jaccard=2 * found.jaccard / (1 + found.jaccard))
 
 
-def _eligible(
+def eligible(
     storage: Storage,
     spec: CurateSpec,
     grouped: dict[str, Any],
     shards: list[dict[str, Any]],
     exclusions: exclude.Exclusions,
+    contaminated: dict[str, Any] | None = None,
 ) -> pa.Table:
-    """Rows in groups that pass every rule and no opt-out names, with what the walk needs of them."""
+    """Rows in groups that pass every rule, with what the walk needs of them.
+
+    Not those that an opt-out names, or that the stage decontaminate found (`contaminated`: its unit).
+    """
     rules = thresholds.active_rules(spec.filters, spec.language.min_confidence)
     near = spec.dedup.near
     parts = []
     for shard in shards:
         members = shardfiles.read_shard(storage, grouped, shard["index"])
-        if len(members):
-            parts.append(_eligible_of_shard(storage, shard, members, rules, near, exclusions))
-    return pa.concat_tables(parts).combine_chunks() if parts else _rows_schema(near).empty_table()
+        members = decontamination.without(members, storage, contaminated, shard["index"])
+        if len(members) and "file" in shard:
+            parts.append(_of_earlier(shard, members, near))
+        elif len(members):
+            parts.append(_of_shard(storage, shard, members, rules, near, exclusions))
+    return pa.concat_tables(parts).combine_chunks() if parts else rows_schema(near).empty_table()
 
 
-def _rows_schema(near: Near | None) -> pa.Schema:
+def rows_schema(near: Near | None) -> pa.Schema:
+    """What the walk needs of a row: its groups, its place in keep order, its text (if compared) and signature."""
     fields = [*groups.SCHEMA, pa.field("priority", pa.float64())]
     if near:
         fields += [pa.field("text", pa.large_string()), pa.field("signature", pa.binary(4 * near.slots))]
     return pa.schema(fields)
 
 
-def _eligible_of_shard(
+def _of_shard(
     storage: Storage,
     shard: dict[str, Any],
     members: pa.Table,
@@ -163,19 +166,28 @@ def _eligible_of_shard(
         table = table.take((np.asarray(part["pair_id"]) - start[0]).astype(np.int64))
         passes = (thresholds.apply(rules, table).first < 0) & ~exclusions.matches(table)
         parts.append(_prepare(part, table, near, best).filter(pa.array(passes)))
-    return pa.concat_tables(parts) if parts else _rows_schema(near).empty_table()
+    return pa.concat_tables(parts) if parts else rows_schema(near).empty_table()
+
+
+def _of_earlier(shard: dict[str, Any], members: pa.Table, near: Near | None) -> pa.Table:
+    """The rows of an earlier run, which kept them: before all others in every keep order."""
+    table = against.members(shard, np.asarray(members["pair_id"]), near is not None)
+    rows = members.append_column("priority", pa.array(np.full(len(members), np.inf)))
+    return _with_texts(rows, table, near)
 
 
 def _prepare(members: pa.Table, table: pa.Table, near: Near | None, best: str | None) -> pa.Table:
-    rows = members
     if near and near.keep == "longest":
         priority = pc.add(pc.utf8_length(table["anchor"]), pc.utf8_length(table["positive"])).cast(pa.float64())
     elif best:
         priority = pc.fill_null(table[best].cast(pa.float64()), -np.inf)
     else:
         priority = pa.array(np.zeros(len(table)))
-    rows = rows.append_column("priority", priority)
+    return _with_texts(members.append_column("priority", priority), table, near)
+
+
+def _with_texts(rows: pa.Table, table: pa.Table, near: Near | None) -> pa.Table:
     if near:
         text = key_text(table, near.key) if near.verify == "exact" else pa.array([""] * len(table), pa.large_string())
         rows = rows.append_column("text", text).append_column("signature", table["signature"])
-    return rows.cast(_rows_schema(near))
+    return rows.cast(rows_schema(near))

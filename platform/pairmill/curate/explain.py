@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pairmill.curate import against
 from pairmill.curate.annotate import SIDES
 from pairmill.curate.shardfiles import SHARD_BITS, rows_at
 from pairmill.curate.thresholds import ActiveRule
@@ -78,12 +79,17 @@ def _scores(run: Run, row: dict[str, Any]) -> Iterator[str]:
 
 
 def _partner(run: Run, row: dict[str, Any]) -> list[str]:
-    keys = {int(shard): key for shard, key in (run.manifest() or {})["keys"].items()}
-    partner = rows_at(run.storage, keys, [row["duplicate_of"]], ["anchor", "positive", "origin_file", "origin_row"])[
-        row["duplicate_of"]
-    ]
+    number, earlier = row["duplicate_of"], row["duplicate_run"]
+    if earlier:
+        partner = against.kept_row(run.storage.uri, earlier, number)
+    else:
+        keys = {int(shard): key for shard, key in (run.manifest() or {})["keys"].items()}
+        partner = rows_at(run.storage, keys, [number], ["anchor", "positive", "origin_file", "origin_row"])[number]
+    of_run = f" of run {earlier}" if earlier else ""
+    if partner is None:
+        return [f"  duplicate of row {number}{of_run} (similarity {row['value']:.3f}); that run is gone"]
     return [
-        f"  duplicate of row {row['duplicate_of']} (similarity {row['value']:.3f}), which is kept:",
+        f"  duplicate of row {number}{of_run} (similarity {row['value']:.3f}), which is kept:",
         f"            {partner['origin_file']}, record {partner['origin_row']}",
         f"            {partner['anchor']!r}",
         f"            {partner['positive']!r}",

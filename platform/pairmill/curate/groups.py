@@ -1,9 +1,9 @@
 """Groups: which rows are duplicates of each other, whatever the thresholds of the filters.
 
-One task for all shards, while the band rows fit memory: exact groups by the 128-bit hash; then near groups by bands,
-star links verified by sketch, and components. Where rows with the same exact key also share the text that near
-deduplication compares, only the first of them takes part. The answer depends on the shards and the deduplication
-parameters alone, so runs that differ in filters share it.
+Here one task reads all shards, while their hashes fit memory; `distributed` does the same in many. Exact groups are the
+rows with the same 128-bit hash; near groups are the components of verified links between rows that share a band, and of
+the exact groups. The answer depends on the shards and the deduplication parameters alone, so runs that differ in
+filters share it.
 """
 
 from __future__ import annotations
@@ -13,30 +13,34 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pairmill.curate import shardfiles
-from pairmill.curate.dedup import exact, groups, minhash
-from pairmill.runs.storage import Storage, open_storage
-from pairmill.runs.units import Stopwatch, Units, digest
-from pairmill.spec.curate import CurateSpec, Dedup, Near
+from pairmill.curate import against, shardfiles
+from pairmill.curate.dedup import buckets, exact, groups, minhash
+from pairmill.curate.dedup.components import Forest
+from pairmill.curate.dedup.sketch import sketch, words
+from pairmill.curate.shardfiles import matrix
+from pairmill.runs.storage import Storage
+from pairmill.runs.units import Units, digest, do_once
+from pairmill.spec.curate import CurateSpec
+from pairmill.spec.dedup import Dedup, Near
 
-VERSION = 1
+VERSION = 2
 PREFIX = "stages/groups"
 SCHEMA = pa.schema([("pair_id", pa.int64()), ("exact", pa.int64()), ("near", pa.int64())])
 
 
 def memory(spec: CurateSpec, rows: int) -> int:
-    """Bytes that the stages over all rows may need; a row's hashes, bands and sketch are held about three times."""
+    """Bytes that the single tasks over all rows need: hashes, bands and sketches, and a sorted copy of one of them."""
     near = spec.dedup.near
-    return 400_000_000 + rows * 3 * (24 + (8 * near.bands + near.slots if near else 0))
+    return 400_000_000 + rows * (112 + (8 * near.bands + 8 * words(near.slots) if near else 0))
 
 
-def key(spec: CurateSpec, shard_keys: list[str]) -> str:
+def key(spec: CurateSpec, shards: list[dict[str, Any]]) -> str:
     near = spec.dedup.near
     meaning = {
-        "version": [VERSION, groups.VERSION, exact.VERSION, minhash.VERSION],
+        "version": [VERSION, groups.VERSION, buckets.VERSION, exact.VERSION, minhash.VERSION],
         "exact": spec.dedup.exact is not None,
         "near": [near.threshold, near.bands, near.rows] if near else None,
-        "shards": shard_keys,
+        "shards": [shard.get("key") or shard["file"] for shard in shards],
     }
     return digest(meaning)
 
@@ -44,36 +48,34 @@ def key(spec: CurateSpec, shard_keys: list[str]) -> str:
 def find_groups(item: dict[str, Any]) -> dict[str, Any]:
     """The stage's unit function: commit a table of all rows that are in a group of two or more.
 
-    `exact` is the pair_id of the first row with the same text, `near` that of the first row of the near group; a row
-    that is alone in one of them names itself there.
+    `exact` is the pair_id of the first row with the same exact key (its own, if no other has it), `near` that of the
+    first row of the group.
     """
-    storage, spec = open_storage(item["storage"]), CurateSpec.model_validate(item["spec"])
-    units = Units(storage, PREFIX)
-    done = units.get(item["key"])
-    reused = done is not None
-    if done is None:
-        watch = Stopwatch(item["attempt"])
-        table, counts = _groups(storage, spec, item["shards"])
+
+    def work(units: Units) -> dict[str, Any]:
+        table, counts = _groups(units.storage, CurateSpec.model_validate(item["spec"]), item["shards"])
         path = units.data_path(item["key"])
-        by_shard = shardfiles.write_by_shard(storage, path, table)
-        manifest = {"file": path, "groups": by_shard, "rows": len(table), "counts": counts, "record": watch.record()}
-        done = units.commit(item["key"], manifest)
-    return {"key": item["key"], "rows": done["rows"], "reused": reused}
+        by_shard = shardfiles.write_by_shard(units.storage, path, table)
+        return {"file": path, "groups": by_shard, "rows": len(table), "facts": counts}
+
+    return do_once(item, PREFIX, work)
 
 
 def _groups(storage: Storage, spec: CurateSpec, shards: list[dict[str, Any]]) -> tuple[pa.Table, dict[str, int]]:
-    ids, hashes, bands, sketches, valid = _load(storage, spec.dedup.near, shards)
+    near = spec.dedup.near
+    ids, hashes, bands, sketches, valid = _load(storage, near, shards)
     own = np.arange(len(ids))
     first = exact.first_of(hashes) if spec.dedup.exact else own
-    near, counts = own, dict[str, int]()
-    if spec.dedup.near:
-        alone = first == own if same_text(spec.dedup) else np.ones(len(ids), bool)
-        source = first if same_text(spec.dedup) else own
-        found = groups.near_groups(bands[alone], sketches[alone], valid[alone], spec.dedup.near.threshold)
-        near = np.flatnonzero(alone)[found.labels][(np.cumsum(alone) - 1)[source]]
-        counts = {"links": found.links, "refused": found.refused, "unresolved": found.unresolved}
-    grouped = np.flatnonzero(_several(near) | _several(first))
-    columns = [ids[grouped], ids[first[grouped]], ids[near[grouped]]]
+    forest, counts = Forest(len(ids)), dict[str, int]()
+    forest.join(first, own)
+    if near:
+        chosen = valid & (first == own) if same_text(spec.dedup) else valid
+        found = groups.near_groups(bands, sketches, chosen, near.threshold, near.slots)
+        forest.join(found.labels, own)
+        counts = {"unresolved": found.unresolved}
+    labels = forest.labels()
+    grouped = np.flatnonzero(_several(labels))
+    columns = [ids[grouped], ids[first[grouped]], ids[labels[grouped]]]
     return pa.table([pa.array(column) for column in columns], schema=SCHEMA), counts
 
 
@@ -90,28 +92,19 @@ def _several(labels: np.ndarray) -> np.ndarray:
 def _load(storage: Storage, near: Near | None, shards: list[dict[str, Any]]) -> tuple[np.ndarray, ...]:
     """(ids, exact hashes, band hashes, sketches, has shingles) of all rows, in canonical order."""
     columns = ["exact", "signature"] if near else ["exact"]
-    parts: list[list[np.ndarray]] = [[] for _ in range(5)]
+    count = sum(against.rows(storage, shard) for shard in shards)
+    ids, hashes, valid = np.empty(count, np.int64), np.empty((count, 2), np.uint64), np.empty(count, bool)
+    bands = np.empty((count, near.bands if near else 0), np.uint64)
+    sketches = np.empty((count, words(near.slots) if near else 0), np.uint64)
+    at = 0
     for shard in shards:
-        for first, table in shardfiles.read(storage, shard["key"], columns):
-            parts[0].append(shardfiles.pair_ids(shard["index"], np.arange(first, first + len(table))))
-            parts[1].append(matrix(table["exact"], np.uint64))
+        for first, table in against.read(storage, shard, columns):
+            here = slice(at, at + len(table))
+            ids[here] = shardfiles.pair_ids(shard["index"], np.arange(first, first + len(table)))
+            hashes[here] = matrix(table["exact"], np.uint64)
             if near:
                 signature = matrix(table["signature"], np.uint32)
-                parts[2].append(minhash.bands(signature, near.bands, near.rows))
-                parts[3].append(minhash.sketch(signature))
-                parts[4].append(minhash.has_shingles(signature))
-    widths = ((), (2,), (near.bands,) if near else (0,), (near.slots,) if near else (0,), ())
-    kinds = (np.int64, np.uint64, np.uint64, np.uint8, bool)
-    return tuple(
-        np.concatenate(part) if part else np.empty((0, *width), kind)
-        for part, width, kind in zip(parts, widths, kinds, strict=True)
-    )
-
-
-def matrix(column: pa.ChunkedArray, kind: type) -> np.ndarray:
-    """Fixed-size binary rows as a matrix of `kind`, without a copy where the column is one chunk."""
-    array = column.combine_chunks()
-    array = array.chunk(0) if isinstance(array, pa.ChunkedArray) else array
-    width = array.type.byte_width // np.dtype(kind).itemsize
-    flat: np.ndarray = np.frombuffer(array.buffers()[1], kind)
-    return flat[array.offset * width : (array.offset + len(array)) * width].reshape(-1, width)
+                bands[here] = minhash.bands(signature, near.bands, near.rows)
+                sketches[here], valid[here] = sketch(signature), minhash.has_shingles(signature)
+            at += len(table)
+    return ids, hashes, bands, sketches, valid

@@ -1,6 +1,7 @@
 """The curate job: from a checked spec to a finished run.
 
-    plan -> [boilerplate] -> annotate (per shard) -> groups, decide (one task) -> select (per shard) -> ledger, report
+    plan -> [boilerplate] -> annotate (per shard) -> [decontaminate] -> groups, decide (one task, or many:
+    `distributed`) -> select (per shard) -> ledger, report
 
 Every arrow is a set of committed units, so the job can be killed anywhere and started again. The run id is a digest of
 what the job means; a run that is done is not done twice.
@@ -16,6 +17,7 @@ from typing import Any
 
 from pairmill import __version__
 from pairmill.curate import (
+    against,
     annotate,
     boilerplate,
     boilerplate_stages,
@@ -27,8 +29,12 @@ from pairmill.curate import (
     select,
     shards,
 )
+from pairmill.curate.decontamination import index as evaluation_index
+from pairmill.curate.decontamination import stages as decontamination
+from pairmill.curate.dedup import buckets, resolve
 from pairmill.curate.dedup import groups as kernels_groups
-from pairmill.curate.dedup import resolve
+from pairmill.curate.distributed import layout
+from pairmill.curate.distributed.job import Distributed
 from pairmill.errors import PairmillError
 from pairmill.pairs import sources
 from pairmill.runs import engine
@@ -37,15 +43,17 @@ from pairmill.runs.progress import Progress
 from pairmill.runs.record import Events, Run, now
 from pairmill.runs.storage import Storage, open_storage
 from pairmill.runs.units import digest
+from pairmill.spec.decontaminate import Decontaminate
 from pairmill.spec.load import LoadedSpec
 
 WAIT_SECONDS = 2.0
 VERSIONS = {
     "annotate": annotate.VERSION,
-    "groups": [groups.VERSION, kernels_groups.VERSION],
+    "groups": [groups.VERSION, kernels_groups.VERSION, buckets.VERSION],
     "decide": [decide.VERSION, resolve.VERSION],
     "select": select.VERSION,
     "exclude": exclude.VERSION,
+    "decontaminate": decontamination.VERSION,
     "boilerplate": boilerplate.VERSION,
 }
 
@@ -63,15 +71,15 @@ class Outcome:
         return 0 if all(item["holds"] for item in self.summary["expectations"]) else 3
 
 
-def run_id(loaded: LoadedSpec, found: dict[str, list[sources.SourceFile]], excluded: str | None) -> str:
+def run_id(loaded: LoadedSpec, found: dict[str, list[sources.SourceFile]], published: dict[str, Any]) -> str:
     """`<name>-<12 hex>` of what the job means: spec, inputs, versions and models; not resources or report.
 
-    `excluded`: the digest of the opt-out lists.
+    `published`: the digests of the opt-out lists, of the evaluation sets and of the earlier runs' indexes.
     """
     spec = loaded.spec.model_dump(mode="json", exclude={"name", "resources", "report", "expect"})
     inputs = {name: [[list(file.uris), file.fingerprint] for file in files] for name, files in found.items()}
     each = [annotate.meaning(loaded.spec, spec_input) for spec_input in loaded.spec.inputs]
-    meaning = {"spec": spec, "inputs": inputs, "versions": VERSIONS, "annotate": each, "exclude": excluded}
+    meaning = {"spec": spec, "inputs": inputs, "versions": VERSIONS, "annotate": each, **published}
     return f"{loaded.spec.name}-{digest(meaning, 12)}"
 
 
@@ -82,13 +90,17 @@ def run_curate(
     storage = open_storage(storage_uri)
     storage.check()
     found = {spec_input.name: sources.find(spec_input) for spec_input in loaded.spec.inputs}
-    excluded = exclude.publish(storage.uri, loaded.spec.exclude, say)
-    run = Run(storage, run_id(loaded, found, excluded))
+    published = {
+        "exclude": exclude.publish(storage.uri, loaded.spec.exclude, say),
+        "against": against.publish(storage, against.shards(storage.uri, loaded.spec)),
+        "evaluation": evaluation_index.publish(storage.uri, loaded.spec, say),
+    }
+    run = Run(storage, run_id(loaded, found, published))
     say(f"run {run.id} in {storage.uri}")
     lease = Lease(storage, run.path("lease"), run.attempt)
     outcome = _finished(run, fresh) or _wait(run, lease, fresh, say)
     try:
-        outcome = outcome or _Job(loaded, run, lease, found, excluded, command, say).run(address, fresh)
+        outcome = outcome or _Job(loaded, run, lease, found, published, command, say).run(address, fresh)
     finally:
         _release(lease, say)
     outcome.summary["expectations"] = result.expectations(loaded.spec, outcome.summary["ledger"]["total"])
@@ -136,7 +148,7 @@ class _Job:
         run: Run,
         lease: Lease,
         found: dict[str, list[sources.SourceFile]],
-        excluded: str | None,
+        published: dict[str, Any],
         command: str,
         say: Callable[[str], None],
     ):
@@ -150,7 +162,7 @@ class _Job:
             "spec": loaded.spec.model_dump(mode="json"),
             "attempt": run.attempt,
             "run": run.id,
-            "exclude": excluded,
+            **published,
         }
 
     def run(self, address: str | None, fresh: bool) -> Outcome:
@@ -207,7 +219,7 @@ class _Job:
                 "stages": VERSIONS,
                 "language": language.identity(self.spec.language.engine),
             },
-            "parents": [],
+            "parents": self.spec.dedup.against,
             "inputs": result.input_facts(self.loaded, self.found),
             "licences": {i["name"]: i["licence"] for i in self.loaded.public["inputs"] if i["licence"]},
             **facts,
@@ -228,17 +240,13 @@ class _Job:
         annotated = self._stage(
             "annotate", annotate.annotate_shard, [{"shard": s, "key": s["key"]} for s in plan], resources
         )
-        rows = sum(done["rows"] for done in annotated)
-        named = [{"index": shard["index"], "key": shard["key"]} for shard in plan]
-        decided = None
-        if spec.dedup.exact or spec.dedup.near:
-            alone = engine.Resources(resources.cpus, max(resources.memory, groups.memory(spec, rows)))
-            engine.check(alone)
-            group_key = groups.key(spec, [shard["key"] for shard in plan])
-            self._stage("groups", groups.find_groups, [{"shards": named, "key": group_key}], alone)
-            decided = {"prefix": run.units("decide").prefix, "key": "decisions"}
-            self._stage("decide", decide.decide, [{"shards": named, "groups": group_key, **decided}], alone)
-        items = [{"shard": shard, "decided": decided, "prefix": run.units("select").prefix} for shard in plan]
+        if spec.decontaminate:
+            self._decontaminate(plan, spec.decontaminate, resources)
+        decided = self._dedup(plan, annotated, resources) if spec.dedup.exact or spec.dedup.near else {}
+        items = [
+            {"shard": shard, "decided": decided.get(shard["index"]), "prefix": run.units("select").prefix}
+            for shard in plan
+        ]
         self._stage("select", select.select_shard, items, resources)
         return self._finish(plan, facts)
 
@@ -249,6 +257,43 @@ class _Job:
             planned = shards.plan(self.spec.inputs, self.found, self.spec.resources.shard_size)
             committed = units.commit("shards", {"shards": planned, "shard_size": self.spec.resources.shard_size})
         return committed["shards"]
+
+    def _dedup(
+        self, plan: list[dict[str, Any]], annotated: list[dict[str, Any]], resources: engine.Resources
+    ) -> dict[int, dict[str, Any]]:
+        """Find and resolve duplicates; return for each shard where its decisions are."""
+        spec, prefix = self.spec, self.run_.units("decide").prefix
+        rows = {done["index"]: done["rows"] for done in annotated}
+        earlier = against.load(self.storage, self.base["against"])
+        named = [*earlier, *({"index": shard["index"], "key": shard["key"]} for shard in plan)]
+        rows.update((shard["index"], shard["rows"]) for shard in earlier)
+        group_key = groups.key(spec, named)
+        alone = engine.Resources(resources.cpus, max(resources.memory, groups.memory(spec, sum(rows.values()))))
+        path = spec.resources.dedup
+        if path == "single" or (path == "auto" and engine.fits(alone)):
+            engine.check(alone)
+            self._stage("groups", groups.find_groups, [{"shards": named, "key": group_key}], alone)
+            decided = {"prefix": prefix, "key": "decisions"}
+            self._stage("decide", decide.decide, [{"shards": named, "groups": group_key, **decided}], alone)
+            return {shard["index"]: decided for shard in plan}
+        text = sum(shard["text_size"] for shard in plan)
+        chosen = layout.plan(spec, [(shard["index"], rows[shard["index"]]) for shard in named], text)
+        layout.check_disk(self.storage, chosen)
+        self.events.add("dedup layout", ranges=len(chosen.ranges), partitions=chosen.partitions, spill=chosen.spill)
+        stages = Distributed(self.storage, self._stage, chosen, named, group_key, prefix, resources)
+        stages.find_groups(spec.resources.components, engine.largest_memory() // 2)
+        return {index: decided for decided in stages.decide() for index in decided["shards"]}
+
+    def _decontaminate(self, plan: list[dict[str, Any]], spec: Decontaminate, resources: engine.Resources) -> None:
+        """Find the rows that hold texts of evaluation sets; later units are told of them, unless they only flag."""
+        index = self.base["evaluation"]
+        items = [{"shard": s, "index": index, "key": decontamination.scan_key(spec, s["key"], index)} for s in plan]
+        self._stage("decontaminate: scan", decontamination.scan_shard, items, resources)
+        shards = [{"index": item["shard"]["index"], "key": item["key"]} for item in items]
+        merged = {"prefix": self.run_.units(decontamination.STAGE).prefix, "key": decontamination.MERGED}
+        item = {"shards": shards, "index": index, **merged}
+        self._stage("decontaminate: merge", decontamination.merge, [item], resources)
+        self.base["contaminated"] = merged if spec.action == "reject" else None
 
     def _boilerplate(self, plan: list[dict[str, Any]], resources: engine.Resources) -> None:
         """Find the sites' boilerplate; give each shard the file with its sites' lines, under `boilerplate`."""

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pairmill import __version__
-from pairmill.curate import annotate, select, shardfiles, thresholds
+from pairmill.curate import against, select, shardfiles, thresholds
+from pairmill.curate.decontamination import stages as decontamination
 from pairmill.curate.samples import Samples
 from pairmill.pairs import sources
 from pairmill.pairs.ledger import Counts, ledger
@@ -53,6 +54,8 @@ def collect(storage: Storage, run: Run, spec: CurateSpec, plan: list[dict[str, A
         assert selected is not None, "select is committed before the run is finished"
         _add_selected(storage, collected, counts, shard, selected)
         work["select"].append(selected["record"])
+    if found := run.units(decontamination.STAGE).get(decontamination.MERGED):
+        collected.files["contamination"] = [{"path": found["file"], "rows": found["rows"], "shard": None}]
     collected.resources = {
         stage: {
             "cpu_seconds": round(sum(r["cpu_seconds"] for r in records), 2),
@@ -164,6 +167,7 @@ def summary(
         "rules": [
             _rule_row(rule, rejected) for rule in thresholds.active_rules(spec.filters, spec.language.min_confidence)
         ],
+        "contamination": decontamination.facts(run.units(decontamination.STAGE)),
         "samples": _with_partners(run.storage, collected),
         "quarantine": collected.quarantine,
         "quarantine_total": sum(balance["total"]["quarantine"].values()),
@@ -196,7 +200,7 @@ def _rule_row(active: thresholds.ActiveRule, rejected: dict[str, int]) -> dict[s
 def _with_partners(storage: Storage, collected: Collected) -> dict[str, list[dict[str, Any]]]:
     """The samples; a near duplicate's with the text of the row that stayed in its stead."""
     rows = collected.samples.rows()
-    near = rows.get("near_duplicate", [])
+    near = [row for row in rows.get("near_duplicate", []) if row["duplicate_run"] is None]
     partners = shardfiles.rows_at(
         storage, collected.keys, [row["duplicate_of"] for row in near], ["anchor", "positive"]
     )
@@ -227,7 +231,7 @@ def publish(
 ) -> dict[str, str]:
     """Write the generation's manifest and summary; return what run.json must name for readers to see them."""
     places = {"manifest": f"manifests/{run.generation}.json", "summary": f"manifests/{run.generation}-summary.json"}
-    files = {"files": collected.files, "keys": collected.keys, "dedup_index": _index_parameters(spec)}
+    files = {"files": collected.files, "keys": collected.keys, "dedup_index": against.parameters(spec)}
     storage.put_json_if_absent(run.path(places["manifest"]), files)
     storage.put_json(run.path(places["summary"]), summary)
     return places
@@ -238,13 +242,3 @@ def show(run: Run, summary: dict[str, Any]) -> None:
     run.storage.put(run.path("spec.yaml"), summary["spec"].encode())
     run.storage.put(run.path("report.html"), page.render(summary).encode("utf-8", "replace"))
     run.storage.put_json(run.path("ledger.json"), summary["ledger"])
-
-
-def _index_parameters(spec: CurateSpec) -> dict[str, Any]:
-    """What `dedup_index/` was made with: two indexes can be compared where these are equal."""
-    exact_key, near = annotate.keys(spec)
-    return {
-        "exact": exact_key,
-        "signature": near,
-        "bands": [spec.dedup.near.bands, spec.dedup.near.rows] if spec.dedup.near else None,
-    }

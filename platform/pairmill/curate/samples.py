@@ -15,7 +15,7 @@ import xxhash
 
 TEXT = 4_000
 COLUMNS = ["pair_id", "anchor", "positive", "anchor_lang", "positive_lang", "source", "origin_file", "origin_row"]
-DECIDED = ["reason", "failed", "value", "threshold", "duplicate_of"]
+DECIDED = ["reason", "failed", "value", "threshold", "duplicate_of", "duplicate_run"]
 
 
 class Samples:

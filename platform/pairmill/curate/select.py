@@ -12,7 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pairmill.curate import annotate, decide, exclude, shardfiles, thresholds
+from pairmill.curate import against, annotate, decide, exclude, shardfiles, thresholds
+from pairmill.curate.decontamination import stages as decontamination
 from pairmill.curate.samples import Samples
 from pairmill.curate.shards import input_of
 from pairmill.pairs.batch import QUARANTINE
@@ -21,7 +22,7 @@ from pairmill.runs.storage import Storage, open_storage
 from pairmill.runs.units import Stopwatch, Units
 from pairmill.spec.curate import CurateSpec
 
-VERSION = 2
+VERSION = 3
 STAGE = "select"
 DECISION = pa.schema(
     [
@@ -31,6 +32,7 @@ DECISION = pa.schema(
         ("value", pa.float32()),
         ("threshold", pa.float32()),
         ("duplicate_of", pa.int64()),
+        ("duplicate_run", pa.string()),
     ]
 )
 QUARANTINED = pa.schema([("source", pa.string()), *QUARANTINE])
@@ -89,6 +91,7 @@ def _select(storage: Storage, spec: CurateSpec, item: dict[str, Any], run: str, 
     rules = thresholds.active_rules(spec.filters, spec.language.min_confidence)
     decided = _decisions(storage, item, shard["index"])
     exclusions = exclude.load(item["storage"], item["exclude"])
+    leaks = decontamination.contaminated(storage, item.get("contaminated"), shard["index"])
     tally, samples = Tally(), Samples(spec.report.samples_per_reason)
     unique = f"{name}-{item['attempt']}-{np.random.default_rng().integers(1 << 32):08x}"
     paths = {part: f"{run}/{part}/{unique}.parquet" for part in ("kept", "rejected", "dedup_index")}
@@ -110,7 +113,7 @@ def _select(storage: Storage, spec: CurateSpec, item: dict[str, Any], run: str, 
                 spec_input,
             )
             opted_out = exclusions.matches(table)
-            rejected = _reject(rows, thresholds.apply(rules, table), rules, decided, opted_out)
+            rejected = _reject(rows, thresholds.apply(rules, table), rules, decided, opted_out, leaks)
             keeps = pc.is_null(rejected["reason"])
             tally.add(rows["anchor_lang"], rows["positive_lang"], pc.fill_null(rejected["reason"], "kept"))
             kept, lost = rows.filter(keeps), rejected.filter(pc.invert(keeps))
@@ -142,7 +145,8 @@ def _rows(table: pa.Table, schema: pa.Schema, ids: np.ndarray, spec_input: Any) 
 
 def _decisions(storage: Storage, item: dict[str, Any], shard: int) -> pa.Table:
     manifest = Units(storage, item["decided"]["prefix"]).get(item["decided"]["key"]) if item["decided"] else None
-    return decide.SCHEMA.empty_table() if manifest is None else shardfiles.read_shard(storage, manifest, shard)
+    found = decide.SCHEMA.empty_table() if manifest is None else shardfiles.read_shard(storage, manifest, shard)
+    return against.with_runs(storage, found, item["against"])
 
 
 def _reject(
@@ -151,6 +155,7 @@ def _reject(
     rules: list[thresholds.ActiveRule],
     decided: pa.Table,
     opted_out: np.ndarray,
+    leaks: dict[int, float],
 ) -> pa.Table:
     """`rows` with the columns of rejected ones; `reason` is null for rows that stay."""
     count = len(rows)
@@ -161,7 +166,7 @@ def _reject(
     reason[failing] = names[verdict.first[failing]]
     stage[failing] = "filters"
     value, threshold = verdict.value.copy(), verdict.threshold.copy()
-    partner, has_partner = np.zeros(count, np.int64), np.zeros(count, bool)
+    partner, has_partner, runs = np.zeros(count, np.int64), np.zeros(count, bool), np.full(count, None, object)
     ids = np.asarray(rows["pair_id"])
     here = np.searchsorted(ids, np.asarray(decided["pair_id"]))
     inside = (
@@ -171,8 +176,12 @@ def _reject(
     reason[at] = chosen["reason"].to_pylist()
     stage[at] = "dedup"
     partner[at], has_partner[at] = np.asarray(chosen["duplicate_of"]), True
+    runs[at] = chosen["duplicate_run"].to_pylist()
     value[at] = np.asarray(chosen["similarity"])
     threshold[at] = np.nan
+    for at in np.flatnonzero(np.isin(ids, list(leaks))).tolist():
+        reason[at], stage[at] = decontamination.REASON, decontamination.STAGE
+        value[at], threshold[at] = leaks[int(ids[at])], np.nan
     reason[opted_out], stage[opted_out] = exclude.REASON, "exclude"
     value[opted_out] = threshold[opted_out] = np.nan
     extra = {
@@ -182,6 +191,7 @@ def _reject(
         "value": pa.array(value, pa.float32(), mask=np.isnan(value)),
         "threshold": pa.array(threshold, pa.float32(), mask=np.isnan(threshold)),
         "duplicate_of": pa.array(partner, mask=~has_partner),
+        "duplicate_run": pa.array(runs, pa.string()),
     }
     schema = pa.schema([*PAIR, *DECISION, *[f for f in rows.schema if f.name not in PAIR.names]])
     return pa.table([extra[f.name] if f.name in extra else rows[f.name] for f in schema], schema=schema)
@@ -192,7 +202,7 @@ def _failed(masks: np.ndarray, reason: np.ndarray, names: np.ndarray) -> pa.Arra
     distinct, inverse = np.unique(masks, return_inverse=True)
     table = [[str(name) for bit, name in enumerate(names) if int(mask) >> bit & 1] for mask in distinct]
     choice = inverse.astype(np.int64)
-    for other in ("exact_duplicate", "near_duplicate", exclude.REASON):
+    for other in ("exact_duplicate", "near_duplicate", decontamination.REASON, exclude.REASON):
         choice[reason == other] = len(table)
         table.append([other])
     return pa.array(table, pa.list_(pa.string())).take(pa.array(choice))

@@ -53,7 +53,7 @@ def read(storage: Storage, key: str, columns: Sequence[str]) -> Iterator[tuple[i
 def write_by_shard(storage: Storage, path: str, table: pa.Table) -> dict[str, int]:
     """Write a table sorted by `pair_id`; return each shard's row group."""
     shards = np.asarray(table["pair_id"]) >> SHARD_BITS
-    bounds = np.flatnonzero(np.diff(shards, prepend=-1)) if len(shards) else np.array([], int)
+    bounds = np.flatnonzero(np.diff(shards, prepend=shards[0] - 1)) if len(shards) else np.array([], int)
     ends = [*bounds[1:], len(shards)] if len(bounds) else []
     groups: dict[str, int] = {}
     with storage.parquet_writer(path, table.schema) as writer:
@@ -85,3 +85,12 @@ def rows_at(
             if not len(numbers) or first + len(table) > numbers[-1]:
                 break
     return rows
+
+
+def matrix(column: pa.ChunkedArray | pa.Array, kind: type) -> np.ndarray:
+    """Fixed-size binary rows as a matrix of `kind`, without a copy where the column is one chunk."""
+    array = column.combine_chunks()
+    array = array.chunk(0) if isinstance(array, pa.ChunkedArray) else array
+    width = array.type.byte_width // np.dtype(kind).itemsize
+    flat: np.ndarray = np.frombuffer(array.buffers()[1], kind)
+    return flat[array.offset * width : (array.offset + len(array)) * width].reshape(-1, width)

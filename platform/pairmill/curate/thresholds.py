@@ -21,7 +21,8 @@ import numpy as np
 import pyarrow as pa
 
 from pairmill.curate.language.codes import base, canonical
-from pairmill.spec.curate import MOST_ACTIVE, Bounds, CurateSpec, Filters, split_pair
+from pairmill.spec.curate import CurateSpec
+from pairmill.spec.filters import MOST_ACTIVE, Bounds, Filters, split_pair
 from pairmill.spec.rule import Bound, Rule, family
 from pairmill.spec.rules import RULES
 

@@ -95,17 +95,30 @@ def stop(facts: dict[str, Any]) -> None:
 
 def check(resources: Resources) -> None:
     """Refuse a spec whose tasks can never be scheduled. Raises PairmillError with the arithmetic."""
-    import ray
-
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    if any(n.get("CPU", 0) >= resources.cpus and n.get("memory", 0) >= resources.memory for n in nodes):
+    if fits(resources):
         return
-    offered = "; ".join(f"{n.get('CPU', 0):g} CPUs and {n.get('memory', 0) / 1e9:.1f} GB" for n in nodes)
+    offered = "; ".join(f"{n.get('CPU', 0):g} CPUs and {n.get('memory', 0) / 1e9:.1f} GB" for n in _nodes())
     raise PairmillError(
         f"no node of the cluster can run a task: one task wants {resources.cpus:g} CPUs (resources.cpus_per_task) and "
         f"{resources.memory / 1e9:.1f} GB (resources.memory_per_task), the nodes offer {offered}. "
         "Lower the resources or add nodes."
     )
+
+
+def fits(resources: Resources) -> bool:
+    """Whether some node can run such a task when it is idle."""
+    return any(n.get("CPU", 0) >= resources.cpus and n.get("memory", 0) >= resources.memory for n in _nodes())
+
+
+def largest_memory() -> int:
+    """The memory (bytes) that the cluster's largest node offers to tasks."""
+    return int(max((n.get("memory", 0) for n in _nodes()), default=0))
+
+
+def _nodes() -> list[dict[str, float]]:
+    import ray
+
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
 def _directory() -> str:

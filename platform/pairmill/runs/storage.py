@@ -96,29 +96,49 @@ class Storage:
     def parquet_writer(self, path: str, schema: pa.Schema, plain: Sequence[str] = ()) -> Iterator[pq.ParquetWriter]:
         """Write a Parquet file; where the block raises, no file appears. `plain` columns hold noise: not compressed."""
         packed = [name for name in schema.names if name not in plain]
+        with (
+            self._writer(path) as sink,
+            pq.ParquetWriter(
+                sink,
+                schema,
+                compression={name: "zstd" if name in packed else "none" for name in schema.names},
+                use_dictionary=[f.name for f in schema if f.name in packed and pa.types.is_string(f.type)],
+                write_statistics=packed,
+            ) as writer,
+        ):
+            yield writer
+
+    def open_parquet(self, path: str) -> pq.ParquetFile:
+        with self.reading(path):
+            return pq.ParquetFile(self._open(path), pre_buffer=objects.is_remote(self.uri))
+
+    @contextmanager
+    def arrow_writer(self, path: str, schema: pa.Schema) -> Iterator[pa.ipc.RecordBatchFileWriter]:
+        """Write an Arrow file, uncompressed; where the block raises, no file appears."""
+        with self._writer(path) as sink, pa.ipc.new_file(sink, schema) as writer:
+            yield writer
+
+    def open_arrow(self, path: str) -> pa.ipc.RecordBatchFileReader:
+        with self.reading(path):
+            return pa.ipc.open_file(self._open(path))
+
+    @contextmanager
+    def _writer(self, path: str) -> Iterator[pa.PythonFile]:
         with self._errors("write", path):
             sink = _Sink(obstore.open_writer(self._store, self._path(path)))
             try:
-                with pq.ParquetWriter(
-                    pa.PythonFile(sink, mode="w"),
-                    schema,
-                    compression={name: "zstd" if name in packed else "none" for name in schema.names},
-                    use_dictionary=[f.name for f in schema if f.name in packed and pa.types.is_string(f.type)],
-                    write_statistics=packed,
-                ) as writer:
-                    yield writer
+                yield pa.PythonFile(sink, mode="w")
                 sink.finish()
             except BaseException:
                 sink.abandon()
                 raise
 
-    def open_parquet(self, path: str) -> pq.ParquetFile:
-        with self.reading(path):
-            if not objects.is_remote(self.uri):
-                return pq.ParquetFile(objects.local_path(self.uri) / path, memory_map=True)
-            size = obstore.head(self._store, self._path(path))["size"]
-            file = objects.Reader(self._store, self._path(path), size, lambda error: self._error("read", path, error))
-            return pq.ParquetFile(pa.PythonFile(file, mode="r"), pre_buffer=True)
+    def _open(self, path: str) -> pa.NativeFile:
+        if not objects.is_remote(self.uri):
+            return pa.memory_map(str(objects.local_path(self.uri) / path))
+        size = obstore.head(self._store, self._path(path))["size"]
+        file = objects.Reader(self._store, self._path(path), size, lambda error: self._error("read", path, error))
+        return pa.PythonFile(file, mode="r")
 
     @contextmanager
     def reading(self, path: str) -> Iterator[None]:

@@ -14,10 +14,11 @@ import resource
 import socket
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from pairmill.runs.storage import Storage
+from pairmill.runs.storage import Storage, open_storage
 
 
 def digest(meaning: Any, length: int = 32) -> str:
@@ -71,3 +72,18 @@ class Stopwatch:
             "cpu_seconds": round(time.process_time() - self.cpu, 3),
             "peak_rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         }
+
+
+def do_once(item: dict[str, Any], prefix: str, work: Callable[[Units], dict[str, Any]]) -> dict[str, Any]:
+    """Do the unit `item["key"]` below `prefix`, unless it is committed: `work` returns its manifest.
+
+    Returns what a stage's unit function returns: with the manifest's `rows` and, if it has any, its `facts`.
+    """
+    units = Units(open_storage(item["storage"]), prefix)
+    done = units.get(item["key"])
+    reused = done is not None
+    if done is None:
+        watch = Stopwatch(item["attempt"])
+        manifest = work(units)
+        done = units.commit(item["key"], {**manifest, "record": watch.record()})
+    return {"key": item["key"], "rows": done["rows"], "reused": reused, **done.get("facts", {})}

@@ -32,9 +32,9 @@ _TWO_LETTERS = frozenset("""
 
 
 class Model(BaseModel):
-    """Immutable; a key it does not know is an error."""
+    """Immutable; a key it does not know is an error. Built when first used: a spec uses few of all models."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False, defer_build=True)
 
 
 def parse_bytes(value: Any) -> int:
@@ -60,5 +60,17 @@ def check_language(code: str) -> str:
     return code
 
 
+def switch(value: Any) -> Any:
+    """`off` or `on` where a section of options stands: none, or all at their defaults."""
+    return None if value in ("off", False) else {} if value in ("on", True) else value
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
 Bytes = Annotated[int, BeforeValidator(parse_bytes), Field(gt=0)]
 Language = Annotated[str, AfterValidator(check_language)]
+Names = Annotated[list[Annotated[str, Field(min_length=1)]], BeforeValidator(_as_list)]
+#: Paths, URIs or globs; one may stand alone.
+Paths = Annotated[Names, Field(min_length=1)]

@@ -17,7 +17,8 @@ from pydantic.fields import FieldInfo
 from pairmill.errors import SpecError
 from pairmill.spec.base import Model
 from pairmill.spec.builders import FORMS
-from pairmill.spec.curate import FORMATS, CurateSpec
+from pairmill.spec.curate import CurateSpec
+from pairmill.spec.inputs import FORMATS
 from pairmill.spec.text import Document, Path, dotted, override, parse, resolve_environment
 
 KINDS: dict[str, type[Model]] = {"curate": CurateSpec}

@@ -11,10 +11,10 @@ from pairmill.curate.dedup import shingles as sh
 
 FIXED = ["The quick brown fox jumps over the lazy dog.", "Hello", "ok", "", "Съешь ещё этих булок", "日本語の文章です"]
 GOLDEN = (
-    [728561, 3238344138, 3047347701, 4294967295, 466157925, 346796684],
-    [6592656971, 550542232464, 901420635024, 0, 466042146642, 138618251775],
-    12755016290712988228,
-    94704,
+    [2159883148, 2256863538, 2465789216, 4294967295, 2355048789, 2648231943],
+    [993842324687, 322080446406, 1013139858444, 0, 61121455567, 144800380903],
+    7797720451598035116,
+    93904,
 )
 
 
@@ -40,13 +40,35 @@ def test_agreeing_slots_and_bands_are_those_of_the_real_jaccard(size: int, jacca
     agreeing = (left == right).mean(axis=1)
     noise = np.sqrt(real * (1 - real) / 128)
     assert agreeing.mean() == pytest.approx(real, abs=5 * noise / np.sqrt(trials) + 2e-3)
-    assert agreeing.std() == pytest.approx(noise, rel=0.15, abs=1e-3)
+    assert agreeing.std() <= 1.05 * noise + 1e-3  # never above MinHash's
     estimated = mh.estimate(mh.sketch(left), mh.sketch(right))
     assert estimated.mean() == pytest.approx(real, abs=0.006)
-    assert estimated.std() == pytest.approx(noise, rel=0.15, abs=7e-3)
+    assert estimated.std() <= 1.1 * noise + 7e-3
     found = (mh.bands(left) == mh.bands(right)).any(axis=1).mean()
     expected = mh.probability(real)
     assert found == pytest.approx(expected, abs=5 * np.sqrt(expected * (1 - expected) / trials) + 0.01)
+
+
+@pytest.mark.parametrize("slots", [8, 100, 128, 1000])
+@given(texts=st.lists(st.text(max_size=40) | st.text("ab \u0301Σ", max_size=400), max_size=6), seed=st.integers(0, 99))
+@settings(deadline=None, max_examples=40)
+def test_slots_equal_their_definition_over_the_shingle_set(slots: int, texts: list[str], seed: int) -> None:
+    raw = [int(r) | 1 for r in np.random.PCG64(seed).random_raw(1 + slots)]
+    hashes, offsets = sh.shingles(pa.array(texts, pa.large_string()))
+    found = mh.signatures(pa.array(texts, pa.large_string()), slots=slots, seed=seed)
+    for row, signature in enumerate(found.tolist()):
+        spread = {int(h) * raw[0] % 2**64 for h in hashes[offsets[row] : offsets[row + 1]]}
+        for k, slot in enumerate(signature):
+            named = [x % 2**32 >> 1 for x in spread if (x >> 32) * slots >> 32 == k]
+            others = [raw[1 + k] % 2**32 * (x % 2**32 | 1) % 2**32 >> 1 | 1 << 31 for x in spread]
+            assert slot == min(named or others or [mh.EMPTY])
+
+
+def test_a_text_that_is_not_utf8_is_refused() -> None:
+    for broken in (b"\xff", b"abc\xe2\x82", b"\xf8\x88\x80\x80\x80", b"\xed\xa0\x80"):
+        column = pa.Array.from_buffers(pa.string(), 1, pa.array([broken]).buffers())
+        with pytest.raises(pa.ArrowInvalid, match="UTF8"):
+            mh.signatures(column)
 
 
 @settings(deadline=None)
@@ -100,4 +122,4 @@ def test_golden_signatures_change_only_with_the_version() -> None:
     digests = [int(np.bitwise_xor.reduce(row.astype(np.uint64) * np.arange(1, 257, 2, np.uint64))) for row in signature]
     bands = int(np.bitwise_xor.reduce(mh.bands(signature).ravel()))
     sketch = int(mh.sketch(signature).astype(np.int64).sum())
-    assert (mh.VERSION, sh.VERSION, signature[:, 0].tolist(), digests, bands, sketch) == (1, 1, *GOLDEN)
+    assert (mh.VERSION, sh.VERSION, signature[:, 0].tolist(), digests, bands, sketch) == (2, 1, *GOLDEN)

@@ -17,7 +17,7 @@ from pairmill.pairs.builders.base import BATCH_CHARS, Pair, batches, expanded
 from pairmill.pairs.builders.lookup import Lookup
 from pairmill.pairs.sources.records import Records
 from pairmill.spec.builders import FORMS
-from pairmill.spec.curate import Langs
+from pairmill.spec.inputs import Langs
 from pairmill.spec.load import loads
 from pairmill.spec.record_builders import RECORD_BUILDERS as MODELS
 from reading import table

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from recordkit import built, from_jsonl
 
 from pairmill.pairs.builders import wikipedia, wikitext
-from pairmill.spec.curate import Langs
+from pairmill.spec.inputs import Langs
 
 PROSE = """Der Mond (lateinisch ''luna'') umkreist die [[Erde]] in 27 Tagen &ndash; sagt
 man.<ref name="a">Ein Buch, S. 5</ref>"""

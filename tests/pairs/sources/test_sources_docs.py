@@ -5,7 +5,7 @@ import yaml
 from pydantic import TypeAdapter
 
 from pairmill.pairs import sources
-from pairmill.spec.curate import Input
+from pairmill.spec.inputs import Input
 
 TEXT = (Path(__file__).parents[3] / "docs" / "sources.md").read_text()
 

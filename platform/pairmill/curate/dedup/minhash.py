@@ -1,8 +1,12 @@
 """MinHash signatures of texts, and the bands and sketches made of them.
 
-1. Every shingle of a text is hashed to 64 bits (`shingles`); h is the high half of that hash.
-2. Slot k of the signature is the lowest of f_k h + t_k mod 2^32 over the text's shingles, with f_k odd and f_k, t_k
-   drawn from `seed`. Two texts agree in a slot with a probability of (nearly) J, the Jaccard similarity of their sets.
+1. Every shingle of a text is hashed to 64 bits (`shingles`), and that hash times an odd number drawn from `seed` is x.
+2. Signature: x's high half names a slot, and the slot holds the lowest x's low half of those that name it (one
+   permutation hashing). A slot that no shingle names (all but few of short texts, none of pages) holds the lowest of
+   f_k l mod 2^32 over all shingles instead, with l the low half of x and f_k odd, drawn from `seed`, and is marked by
+   its top bit. So a slot orders the shingles at random, those that name it first, and holds the first one: two texts
+   agree in it with probability J, the Jaccard similarity of their sets, whatever their sizes. The standard deviation of
+   the share of agreeing slots is at most MinHash's sqrt(J (1 - J) / slots), since no shingle names two slots.
 3. Bands: rows of 8 consecutive slots are hashed to one number each. Texts that share a band are candidates:
    P(candidate | J) = 1 - (1 - J^rows)^bands; with the default of 16 bands of 8 rows 0.95 at J = 0.8 and 0.61 at 0.7.
 4. Sketches: 8 bits of every slot, enough to verify candidates without their texts (taken after a multiplication that
@@ -18,11 +22,11 @@ from functools import cache
 import numpy as np
 import pyarrow as pa
 
-from pairmill.curate.codepoints import decode, encode
-from pairmill.curate.dedup import kernels
-from pairmill.curate.dedup.shingles import SIZE, batches, fold_batch, hash_grams
+from pairmill.curate.codepoints import encode
+from pairmill.curate.dedup.folding import tables
+from pairmill.curate.dedup.shingles import MULTIPLIERS, SIZE, batches, checked, fold_batch, hash_grams
 
-VERSION = 1
+VERSION = 2
 SLOTS = 128
 BANDS = 16
 ROWS = 8
@@ -39,29 +43,39 @@ def signatures(column: pa.Array, *, slots: int = SLOTS, seed: int = SEED, engine
     """Compute the MinHash signatures (n, slots), uint32, of a text column; texts without shingles get EMPTY slots."""
     if engine not in ENGINES:
         raise ValueError(f"MinHash engine {engine!r} is unknown. Known: {', '.join(ENGINES)}.")
-    parts = [np.empty((0, slots), np.uint32)]
-    for batch in batches(column):
-        folded = fold_batch(*decode(batch))
-        if engine == "datasketch":
-            parts.append(_datasketch(*folded, slots, seed))
-        else:
-            parts.append(lowest(*hash_grams(*folded), slots, seed))
-    return np.concatenate(parts)
+    if engine == "datasketch":
+        parts = [_datasketch(*fold_batch(batch), slots, seed) for batch in batches(column)]
+        return np.concatenate([np.empty((0, slots), np.uint32), *parts])
+    return _sign(column, slots, seed)
+
+
+def _sign(column: pa.Array, slots: int, seed: int) -> np.ndarray:
+    from pairmill.curate.dedup import signing
+
+    data, offsets = checked(column)
+    *arrays, longest = tables()
+    out, slow = np.empty((len(column), slots), np.uint32), np.empty(len(column), np.int64)
+    rest = (longest, SIZE, MULTIPLIERS, *_factors(slots + signing.LANES, seed), out, slow)
+    slow = slow[: signing.SIGN(data, offsets, *arrays, *rest)] if len(column) else slow
+    if len(slow):
+        out[slow] = lowest(*hash_grams(*fold_batch(column.take(pa.array(slow)))), slots, seed)
+    return out
 
 
 def lowest(hashes: np.ndarray, offsets: np.ndarray, slots: int = SLOTS, seed: int = SEED) -> np.ndarray:
     """Compute the signatures (n, slots), uint32, of rows of shingle hashes (uint64, as of `shingles`)."""
-    out = np.full((len(offsets) - 1, slots), EMPTY, np.uint32)
-    kernels.lowest()(hashes, offsets, *_factors(slots, seed), out)
+    from pairmill.curate.dedup import signing
+
+    out = np.empty((len(offsets) - 1, slots), np.uint32)
+    signing.LOWEST(hashes, offsets, *_factors(slots + signing.LANES, seed), out)
     return out
 
 
 @cache
-def _factors(slots: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def _factors(count: int, seed: int) -> tuple[np.ndarray, np.uint64]:
     # Raw output of a bit generator is stable over NumPy versions, unlike that of Generator's methods.
-    raw = np.random.PCG64(seed).random_raw(2 * slots)
-    high = (raw >> np.uint64(32)).astype(np.uint32)
-    return high[:slots] | np.uint32(1), high[slots:]
+    raw = np.random.PCG64(seed).random_raw(1 + count) | np.uint64(1)
+    return raw[1:].astype(np.uint32), raw[0]
 
 
 def _datasketch(flat: np.ndarray, offsets: np.ndarray, slots: int, seed: int) -> np.ndarray:

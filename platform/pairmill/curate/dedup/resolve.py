@@ -55,11 +55,13 @@ def resolve(
     bands: np.ndarray,
     threshold: float,
     exact: np.ndarray | None = None,
+    pinned: int = 0,
 ) -> Resolved:
     """Walk rows that are sorted in keep order.
 
     `group` (m,) int64 holds their near group, (`values`, `offsets`) their shingle sets as of `sets`, `bands` (m, B)
     uint64 their band hashes, `threshold` is in (0, 1], `exact` (m,) int64 their exact labels (none: no two share one).
+    The first `pinned` rows stay, whatever they resemble.
     """
     if not 0 < threshold <= 1:
         raise ValueError(f"near.threshold: {threshold} is not in (0, 1]. Typical: 0.7-0.9.")
@@ -72,7 +74,8 @@ def resolve(
     for rows, keys in ((np.flatnonzero(~huge), number[~huge, None]), (np.flatnonzero(huge), bands[huge])):
         if len(rows):
             buckets = _number(number[rows], keys)
-            kernels.walk()(rows, buckets, int(buckets.max()) + 1, values, offsets, threshold, labels, *result, holder)
+            given = rows, buckets, int(buckets.max()) + 1, values, offsets, threshold, labels, pinned
+            kernels.walk()(*given, *result, holder)
     return result
 
 

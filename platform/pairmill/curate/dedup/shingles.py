@@ -7,7 +7,7 @@
    length). Different shingles share a hash about once in 2^64 pairs.
 
 Folding works on the code points of a few hundred rows at once, through the tables of `folding`. Only rows in which
-neighbouring code points really interact (`interactions.interacting`) are folded in plain Python.
+neighbouring code points really interact (`signing`) are folded in plain Python.
 """
 
 import unicodedata
@@ -16,10 +16,8 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
-from pairmill.curate.codepoints import byte_offsets, decode
-from pairmill.curate.dedup import kernels
-from pairmill.curate.dedup.folding import EXPANDS, ORDERED, fold_text, tables
-from pairmill.curate.dedup.interactions import interacting
+from pairmill.curate.codepoints import byte_offsets
+from pairmill.curate.dedup.folding import fold_text, tables
 
 VERSION = 1
 UNICODE = unicodedata.unidata_version
@@ -27,7 +25,7 @@ SIZE = 5
 
 _BATCH_BYTES = 1 << 18
 
-_MULTIPLIERS = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0xFF51AFD7ED558CCD], np.uint64)
+MULTIPLIERS = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0xFF51AFD7ED558CCD], np.uint64)
 Ragged = tuple[np.ndarray, np.ndarray]
 
 
@@ -44,21 +42,17 @@ def batches(column: pa.Array, size: int = _BATCH_BYTES) -> Iterator[pa.Array]:
 
 def fold(column: pa.Array) -> Ragged:
     """Fold a text column: its code points (uint32), joined, and int64 row offsets (n + 1)."""
-    return join([fold_batch(*decode(batch)) for batch in batches(column)], np.uint32)
+    return join([fold_batch(batch) for batch in batches(column)], np.uint32)
 
 
 def shingles(column: pa.Array, size: int = SIZE) -> Ragged:
     """Hash the shingles of a text column: uint64 hashes by position, repeats included, and int64 row offsets."""
-    return join([hash_grams(*fold_batch(*decode(batch)), size) for batch in batches(column)], np.uint64)
+    return join([hash_grams(*fold_batch(batch), size) for batch in batches(column)], np.uint64)
 
 
 def slow_share(column: pa.Array) -> float:
     """Return the share of rows that are folded in plain Python."""
-    slow = 0
-    for batch in batches(column):
-        flat, offsets = decode(batch)
-        slow += len(interacting(flat, np.flatnonzero(tables().fold[flat] >= ORDERED), offsets))
-    return slow / max(len(column), 1)
+    return sum(len(_fold_by_table(batch)[2]) for batch in batches(column)) / max(len(column), 1)
 
 
 def join(parts: list[Ragged], dtype: type[np.generic]) -> Ragged:
@@ -70,23 +64,36 @@ def join(parts: list[Ragged], dtype: type[np.generic]) -> Ragged:
     return flat, np.cumsum(counts)
 
 
-def fold_batch(flat: np.ndarray, offsets: np.ndarray) -> Ragged:
-    """Fold decoded rows (code points and row offsets, as of `codepoints.decode`)."""
-    table = tables()
+def checked(column: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    """Return the bytes (uint8) of a text column and its row offsets in them; pa.ArrowInvalid if they are not UTF-8."""
+    column.validate(full=True)
+    data, offsets = byte_offsets(column)
+    return np.frombuffer(data, np.uint8), offsets
+
+
+def fold_batch(batch: pa.Array) -> Ragged:
+    """Fold the texts of one array, which is best small: code points (uint32) and row offsets.
+
+    Raises pa.ArrowInvalid if a text is not UTF-8.
+    """
+    folded, offsets, slow = _fold_by_table(batch)
+    if not len(slow):
+        return folded, offsets
+    texts = [fold_text(text) for text in batch.take(pa.array(slow)).to_pylist()]
+    return _replace(folded, offsets, slow, [np.frombuffer(text.encode("utf-32-le"), np.uint32) for text in texts])
+
+
+def _fold_by_table(batch: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Fold code point by code point, and name the rows in which neighbours interact."""
+    from pairmill.curate.dedup.signing import FOLD
+
+    data, offsets = checked(batch)
+    *arrays, longest = tables()
     # What is not written is never committed: the room for the longest expansions costs address space only.
-    out = np.empty(len(flat) * table.longest, np.uint32)
-    out_offsets = np.empty(len(offsets), np.int64)
-    at = np.empty(len(flat), np.int64)
-    rules = (table.fold, EXPANDS, ORDERED, table.expansions, table.expansion_offsets)
-    found = kernels.fold()(flat, offsets, *rules, out, out_offsets, at)
-    folded = out[: out_offsets[-1]]
-    slow = interacting(flat, at[:found], offsets)
-    return _replace(folded, out_offsets, slow, _fold_rows(flat, offsets, slow)) if len(slow) else (folded, out_offsets)
-
-
-def _fold_rows(flat: np.ndarray, offsets: np.ndarray, rows: np.ndarray) -> list[np.ndarray]:
-    texts = [flat[offsets[row] : offsets[row + 1]].tobytes().decode("utf-32-le") for row in rows]
-    return [np.frombuffer(fold_text(text).encode("utf-32-le"), np.uint32) for text in texts]
+    out = np.empty((offsets[-1] - offsets[0]) * longest + 1, np.uint32)
+    out_offsets, slow = np.empty(len(offsets), np.int64), np.empty(len(offsets), np.int64)
+    found = FOLD(data, offsets, *arrays, out, out_offsets, slow)
+    return out[: out_offsets[-1]], out_offsets, slow[:found]
 
 
 def _replace(flat: np.ndarray, offsets: np.ndarray, rows: np.ndarray, values: list[np.ndarray]) -> Ragged:
@@ -102,7 +109,9 @@ def _replace(flat: np.ndarray, offsets: np.ndarray, rows: np.ndarray, values: li
 
 def hash_grams(flat: np.ndarray, offsets: np.ndarray, size: int = SIZE) -> Ragged:
     """Hash the shingles of folded rows."""
+    from pairmill.curate.dedup.signing import HASH_WINDOWS
+
     hashes = np.empty(len(flat), np.uint64)
     hash_offsets = np.empty(len(offsets), np.int64)
-    kernels.hash_windows()(flat, offsets, size, _MULTIPLIERS, hashes, hash_offsets)
+    HASH_WINDOWS(flat, offsets, size, MULTIPLIERS, hashes, hash_offsets)
     return hashes[: hash_offsets[-1]], hash_offsets

@@ -36,7 +36,7 @@ from pairmill.pairs.builders import (
 )
 from pairmill.pairs.builders.base import Build, Expand, Pair, batches, expanded
 from pairmill.pairs.sources.records import Records
-from pairmill.spec.curate import Langs
+from pairmill.spec.inputs import Langs
 
 SINGLE: dict[str, Build] = {
     "code": code.build,

@@ -15,7 +15,7 @@ from pairmill.pairs.batch import WrongRecord as WrongRecord
 from pairmill.pairs.schema import PARSED
 from pairmill.pairs.sources.columns import meaning
 from pairmill.pairs.sources.records import Records
-from pairmill.spec.curate import Langs
+from pairmill.spec.inputs import Langs
 
 #: Characters of pairs after which a batch is handed on.
 BATCH_CHARS = 8 << 20

@@ -21,10 +21,10 @@ from pairmill.pairs.builders.lookup import Lookup
 from pairmill.pairs.sources import linefiles
 from pairmill.pairs.sources.base import Piece, SourceFile, whole
 from pairmill.pairs.sources.globs import Match, alternatives, expand, expression
-from pairmill.pairs.sources.lines import Lines, read_lines
+from pairmill.pairs.sources.lines import read_lines
 from pairmill.pairs.sources.records import Records
 from pairmill.pairs.sources.stat import stat
-from pairmill.spec.curate import Langs
+from pairmill.spec.inputs import Langs
 
 T = TypeVar("T")
 #: Records of a first reading at once: with more keys at a time a lookup is faster.
@@ -170,18 +170,11 @@ Shapes = Mapping[int, tuple[str, ...]]
 
 def delimited(spec: Any, uri: str, shapes: Shapes, batch_rows: int, separator: str | None = "\t") -> Iterator[Records]:
     """The lines of a table without quotes, such as TREC's. `separator` None: any white space."""
-    row = 0
-    for item in read_lines(uri, linefiles.where(spec)):
-        if not isinstance(item, Lines):
-            yield Records(uri, [], 1, quarantine=linefiles.unreadable(item, uri, row).quarantine)
-            row += 1
-            continue
-        lines, offset = item.split(), item.offset
-        for at in range(0, len(lines), batch_rows):
-            some = lines[at : at + batch_rows]
-            yield _delimited(some, uri, shapes, separator, row, offset)
-            row += len(some)
-            offset += sum(map(len, some)) + len(some)
+    for some in linefiles.numbered(read_lines(uri, linefiles.where(spec)), uri, 0, batch_rows):
+        if isinstance(some, Batch):
+            yield Records(uri, [], 1, quarantine=some.quarantine)
+        else:
+            yield _delimited(some.lines, uri, shapes, separator, some.row, some.offset)
 
 
 def _delimited(lines: list[bytes], uri: str, shapes: Shapes, separator: str | None, row: int, offset: int) -> Records:

@@ -21,7 +21,7 @@ import orjson
 from pairmill.pairs.builders import wikitext
 from pairmill.pairs.builders.base import MAX_NAME, Pair, WrongRecord, listed, text
 from pairmill.pairs.sources.languages import declared_language
-from pairmill.spec.curate import Langs
+from pairmill.spec.inputs import Langs
 from pairmill.spec.record_builders import Wikipedia
 
 #: The titles of the section and those it is in (none: the lead), its paragraphs, and how much of them is lists.

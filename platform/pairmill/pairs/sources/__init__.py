@@ -1,6 +1,6 @@
 """Sources: files in, batches of pairs out. One module per format, each with find, split and read.
 
-A new format is one module with these three functions, one line in FORMATS, and its model in `spec/curate.py`:
+A new format is one module with these three functions, one line in FORMATS, and its model in `spec/inputs.py`:
 
 1. `find` lists an input's files and fails at once for those that cannot be used.
 2. `split` cuts a file into pieces; it may read the file once for that.
@@ -52,7 +52,7 @@ FORMATS: dict[str, Any] = {
 
 
 def find(spec_input: Any) -> list[SourceFile]:
-    """The files of an input (a model of `spec/curate.py`), in canonical order.
+    """The files of an input (a model of `spec/inputs.py`), in canonical order.
 
     Raises SourceError: nothing matches, a file cannot be read, a column is missing, Moses sides do not pair up.
     """

@@ -29,7 +29,7 @@ from pairmill.pairs.sources.globs import Match, alternatives, expand
 from pairmill.pairs.sources.records import Records
 from pairmill.pairs.sources.stat import local_error, remote_error, stat
 from pairmill.pairs.sources.streams import raw_blocks
-from pairmill.spec.curate import ArrowInput
+from pairmill.spec.inputs import ArrowInput
 
 _READ_BYTES = 8 << 20  # of a batch, converted at once
 

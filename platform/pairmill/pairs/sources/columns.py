@@ -14,7 +14,7 @@ import pyarrow as pa
 from pairmill.pairs.batch import Batch, Quarantined
 from pairmill.pairs.schema import PARSED
 from pairmill.pairs.sources.languages import declared_language
-from pairmill.spec.curate import Columns, Langs
+from pairmill.spec.inputs import Columns, Langs
 
 _FIELDS = tuple((field.name, field.type) for field in PARSED)
 OPTIONAL = ("negatives", "anchor_lang", "positive_lang", "score", "label", "url")

@@ -25,7 +25,7 @@ from pairmill.pairs.sources import columns, fields, linefiles
 from pairmill.pairs.sources.base import BATCH_ROWS, Piece, SourceFile, whole
 from pairmill.pairs.sources.lines import Damage, Lines, TooLong, read_lines
 from pairmill.pairs.sources.records import Records
-from pairmill.spec.curate import CsvInput
+from pairmill.spec.inputs import CsvInput
 
 #: No record is longer, in bytes.
 MAX_RECORD = 16 << 20
@@ -49,30 +49,32 @@ def split(spec: CsvInput, file: SourceFile, shard_size: int) -> list[Piece]:
 
 
 def read(spec: CsvInput, piece: Piece, batch_rows: int = BATCH_ROWS) -> Iterator[Batch]:
-    place = linefiles.check(spec, piece)
     uri, row = piece.uris[0], piece.first_row
-    names = _names(spec, uri)
-    records = _records(spec, read_lines(uri, place, piece.start, piece.stop, MAX_RECORD))
-    if spec.header is True and piece.start == 0 and names is not None:
-        next(records)
-    while some := list(_take(records, batch_rows)):
-        yield _batch(spec, names or [], some, uri, row)
+    names, found = _open(spec, piece)
+    while some := list(_take(found, batch_rows)):
+        yield _batch(spec, names, some, uri, row)
         row += len(some)
 
 
 def records(spec: CsvInput, piece: Piece, batch_rows: int = BATCH_ROWS) -> Iterator[Records]:
     """Each record as column name -> text, for builders."""
-    place = linefiles.check(spec, piece)
     uri, row = piece.uris[0], piece.first_row
+    names, found = _open(spec, piece)
+    while some := list(_take(found, batch_rows)):
+        good, blank = _good(some, len(names))
+        items = [(row + index, dict(zip(names, some[index].fields, strict=True))) for index in good]
+        yield Records(uri, items, len(some), {"blank_line": blank} if blank else {}, _entries(some, uri, row))
+        row += len(some)
+
+
+def _open(spec: CsvInput, piece: Piece) -> tuple[list[str], Iterator[_Record]]:
+    """The columns' names, and the records behind the header."""
+    place, uri = linefiles.check(spec, piece), piece.uris[0]
     names = _names(spec, uri)
     found = _records(spec, read_lines(uri, place, piece.start, piece.stop, MAX_RECORD))
     if spec.header is True and piece.start == 0 and names is not None:
         next(found)
-    while some := list(_take(found, batch_rows)):
-        good, blank = _good(some, len(names or []))
-        items = [(row + index, dict(zip(names or [], some[index].fields, strict=True))) for index in good]
-        yield Records(uri, items, len(some), {"blank_line": blank} if blank else {}, _entries(some, uri, row))
-        row += len(some)
+    return names or [], found
 
 
 def _take(records: Iterator[_Record], count: int) -> Iterator[_Record]:

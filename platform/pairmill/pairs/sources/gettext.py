@@ -27,7 +27,7 @@ from pairmill.pairs.sources.languages import locale_to_language
 from pairmill.pairs.sources.packages import catalogues_of, is_package, load, package_fingerprint
 from pairmill.pairs.sources.stat import check_unchanged
 from pairmill.pairs.sources.streams import raw_blocks
-from pairmill.spec.curate import GettextInput, Langs
+from pairmill.spec.inputs import GettextInput, Langs
 
 __all__ = ["find", "locale_to_language", "read", "split"]
 

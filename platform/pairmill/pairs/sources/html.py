@@ -8,7 +8,7 @@ from pairmill.pairs.sources import linefiles
 from pairmill.pairs.sources.base import BATCH_ROWS, Piece, SourceFile, whole
 from pairmill.pairs.sources.records import Gathered, Records
 from pairmill.pairs.sources.streams import Damaged, text_blocks
-from pairmill.spec.curate import HtmlInput
+from pairmill.spec.inputs import HtmlInput
 
 #: No page is larger, in bytes; browsers and extractors give up long before.
 MAX_PAGE = 16 << 20

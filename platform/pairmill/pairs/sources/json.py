@@ -17,7 +17,7 @@ from pairmill.pairs.sources.base import BATCH_ROWS, Piece, SourceFile, whole
 from pairmill.pairs.sources.lines import BOM
 from pairmill.pairs.sources.records import Gathered, Records
 from pairmill.pairs.sources.streams import Damaged, text_blocks
-from pairmill.spec.curate import JsonInput
+from pairmill.spec.inputs import JsonInput
 
 #: No document is larger, in bytes of text: parsed, it takes two to six times as much memory (empty objects: 30 times).
 MAX_DOCUMENT = 128 << 20

@@ -16,9 +16,9 @@ import orjson
 from pairmill.pairs.batch import Batch, Quarantined
 from pairmill.pairs.sources import fields, linefiles
 from pairmill.pairs.sources.base import BATCH_ROWS, Piece, SourceFile
-from pairmill.pairs.sources.lines import Lines, read_lines
+from pairmill.pairs.sources.lines import read_lines
 from pairmill.pairs.sources.records import Records
-from pairmill.spec.curate import JsonlInput
+from pairmill.spec.inputs import JsonlInput
 
 find = linefiles.find
 
@@ -29,43 +29,28 @@ def split(spec: JsonlInput, file: SourceFile, shard_size: int) -> list[Piece]:
 
 def read(spec: JsonlInput, piece: Piece, batch_rows: int = BATCH_ROWS) -> Iterator[Batch]:
     where = linefiles.check(spec, piece)
-    uri, row = piece.uris[0], piece.first_row
+    uri = piece.uris[0]
     watch = fields.Watch(spec, where, uri, piece.start == 0, piece.stop is None)
-    for item in read_lines(uri, where, piece.start, piece.stop):
-        if not isinstance(item, Lines):
-            yield linefiles.unreadable(item, uri, row)
-            row += 1
-            continue
-        lines = item.split()
-        offset = item.offset
-        for at in range(0, len(lines), batch_rows):
-            some = lines[at : at + batch_rows]
-            yield _batch(spec, watch, uri, some, offset, row)
-            row += len(some)
-            offset += sum(map(len, some)) + len(some)
+    for some in linefiles.numbered(read_lines(uri, where, piece.start, piece.stop), uri, piece.first_row, batch_rows):
+        yield some if isinstance(some, Batch) else _batch(spec, watch, uri, some.lines, some.offset, some.row)
     watch.end()
 
 
 def records(spec: JsonlInput, piece: Piece, batch_rows: int = BATCH_ROWS) -> Iterator[Records]:
     """The objects as they are, for builders."""
     where = linefiles.check(spec, piece)
-    uri, row = piece.uris[0], piece.first_row
+    uri = piece.uris[0]
     watch = fields.Watch(spec, where, uri, piece.start == 0, piece.stop is None)
-    for item in read_lines(uri, where, piece.start, piece.stop):
-        if not isinstance(item, Lines):
-            yield Records(uri, [], 1, quarantine=linefiles.unreadable(item, uri, row).quarantine)
-            row += 1
+    for some in linefiles.numbered(read_lines(uri, where, piece.start, piece.stop), uri, piece.first_row, batch_rows):
+        if isinstance(some, Batch):
+            yield Records(uri, [], 1, quarantine=some.quarantine)
             continue
-        lines, offset = item.split(), item.offset
-        for at in range(0, len(lines), batch_rows):
-            some = lines[at : at + batch_rows]
-            parsed = _parse(some)
-            watch.look(parsed.records)
-            items = [(row + index, record) for index, record in zip(parsed.kept, parsed.records, strict=True)]
-            blank = {"blank_line": parsed.blank} if parsed.blank else {}
-            yield Records(uri, items, len(some), blank, _entries(parsed.wrong, some, uri, offset, row))
-            row += len(some)
-            offset += sum(map(len, some)) + len(some)
+        parsed = _parse(some.lines)
+        watch.look(parsed.records)
+        items = [(some.row + index, record) for index, record in zip(parsed.kept, parsed.records, strict=True)]
+        blank = {"blank_line": parsed.blank} if parsed.blank else {}
+        wrong = _entries(parsed.wrong, some.lines, uri, some.offset, some.row)
+        yield Records(uri, items, len(some.lines), blank, wrong)
     watch.end()
 
 

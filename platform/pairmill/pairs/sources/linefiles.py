@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Protocol
 
 from pairmill.errors import SourceError
@@ -12,7 +13,7 @@ from pairmill.pairs.batch import Batch, Quarantined
 from pairmill.pairs.sources.base import COMPRESSED_RATIO, Piece, SourceFile, whole
 from pairmill.pairs.sources.columns import only_quarantine
 from pairmill.pairs.sources.globs import expand
-from pairmill.pairs.sources.lines import Damage, TooLong, cut_by_size
+from pairmill.pairs.sources.lines import Damage, Lines, TooLong, cut_by_size
 from pairmill.pairs.sources.stat import Stat, check_unchanged
 from pairmill.pairs.sources.streams import Damaged, codec_of, decompressed, named_codec, raw_blocks, refuse_archives
 
@@ -106,6 +107,30 @@ def unreadable(item: TooLong | Damage, uri: str, row: int) -> Batch:
         detail = f"a line of {item.length} bytes is beyond the limit"
         return only_quarantine([Quarantined("too_long", uri, row, item.offset, detail, item.data)])
     return only_quarantine([Quarantined(item.error, uri, row, item.offset, item.detail, item.data)])
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """Lines without their `\\n`; `row` and `offset` are those of the first."""
+
+    lines: list[bytes]
+    row: int
+    offset: int
+
+
+def numbered(items: Iterable[Lines | TooLong | Damage], uri: str, row: int, most: int) -> Iterator[Numbered | Batch]:
+    """Lines, `most` at a time, numbered from `row`; a line that cannot be read comes as a batch, its quarantine."""
+    for item in items:
+        if not isinstance(item, Lines):
+            yield unreadable(item, uri, row)
+            row += 1
+            continue
+        lines, offset = item.split(), item.offset
+        for at in range(0, len(lines), most):
+            some = lines[at : at + most]
+            yield Numbered(some, row, offset)
+            row += len(some)
+            offset += sum(map(len, some)) + len(some)
 
 
 def missing_columns(

@@ -22,7 +22,7 @@ from pairmill.pairs.sources.base import BATCH_ROWS, Piece, SourceFile, whole
 from pairmill.pairs.sources.globs import Match, expand
 from pairmill.pairs.sources.lines import Damage, Lines, TooLong, cut_at_rows, cut_by_size, read_lines
 from pairmill.pairs.sources.stat import joined, stat
-from pairmill.spec.curate import MosesInput
+from pairmill.spec.inputs import MosesInput
 
 
 def find(spec: MosesInput) -> list[SourceFile]:

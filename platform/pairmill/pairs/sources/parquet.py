@@ -26,7 +26,7 @@ from pairmill.pairs.sources.base import BATCH_ROWS, Piece, SourceFile, whole
 from pairmill.pairs.sources.globs import Match, expand
 from pairmill.pairs.sources.records import Records
 from pairmill.pairs.sources.stat import local_error, remote_error, stat
-from pairmill.spec.curate import ParquetInput
+from pairmill.spec.inputs import ParquetInput
 
 _BUFFER, _REMOTE_BUFFER = 1 << 20, 8 << 20  # bytes of a column chunk fetched at once
 _READ_BYTES = 8 << 20  # of text, read and converted at once

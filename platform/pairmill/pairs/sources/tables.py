@@ -21,7 +21,7 @@ from pairmill.pairs.batch import QUARANTINE_BYTES, Batch, Quarantined
 from pairmill.pairs.schema import PARSED
 from pairmill.pairs.sources import columns, fields, linefiles
 from pairmill.pairs.sources.records import Records
-from pairmill.spec.curate import Langs
+from pairmill.spec.inputs import Langs
 
 #: Some rows, with the origin_row of the first; or what stands for rows that cannot be read.
 Part = tuple[int, pa.RecordBatch] | Quarantined

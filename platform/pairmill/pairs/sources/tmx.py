@@ -22,7 +22,7 @@ from pairmill.pairs.sources.base import BATCH_ROWS, Piece, SourceFile, whole
 from pairmill.pairs.sources.languages import locale_to_language
 from pairmill.pairs.sources.records import Gathered, Records
 from pairmill.pairs.sources.xmlstream import Element, Refused, read_elements
-from pairmill.spec.curate import Langs, TmxInput
+from pairmill.spec.inputs import Langs, TmxInput
 
 _LONGEST_TAG, _CACHED_TAGS = 64, 64  # characters of a language's tag; variants of a unit whose choice is remembered
 _CODES = frozenset({"bpt", "ept", "ph", "it", "ut"})

@@ -17,7 +17,7 @@ from pairmill.pairs.sources.html import MAX_PAGE
 from pairmill.pairs.sources.http import Undecodable, decoded
 from pairmill.pairs.sources.records import Gathered, Records
 from pairmill.pairs.sources.warcframes import Broken, read_frames
-from pairmill.spec.curate import WarcInput
+from pairmill.spec.inputs import WarcInput
 
 _HTML = ("text/html", "application/xhtml+xml")
 _SNIFFED = 1 << 10  # bytes in which a page without a type must show that it is one

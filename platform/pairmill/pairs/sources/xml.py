@@ -16,7 +16,7 @@ from pairmill.pairs.sources import fields, linefiles
 from pairmill.pairs.sources.base import BATCH_ROWS, Piece, SourceFile, whole
 from pairmill.pairs.sources.records import Gathered, Records
 from pairmill.pairs.sources.xmlstream import Element, read_elements
-from pairmill.spec.curate import XmlInput
+from pairmill.spec.inputs import XmlInput
 
 
 def find(spec: XmlInput) -> list[SourceFile]:
