@@ -55,8 +55,8 @@ def outputs(folder: Path) -> dict[str, dict[str, Any]]:
     spec = loads(SPEC.replace('"texts.jsonl"', json.dumps(str(folder / "texts.jsonl"))), "golden.yaml").spec
     storage = open_storage(str(folder / "store"))
     (shard,) = shards.plan(spec.inputs, {"texts": sources.find(spec.inputs[0])}, 1 << 20)
-    base: dict[str, Any] = {"storage": storage.uri, "spec": spec.model_dump(mode="json"), "exclude": None, "against": None}
-    base |= {"attempt": "golden", "run": "golden"}
+    base: dict[str, Any] = {"storage": storage.uri, "spec": spec.model_dump(mode="json")}
+    base |= {"attempt": "golden", "run": "golden", "exclude": None, "against": None}
     shard["key"] = annotate.shard_key(spec, shard)
     annotate.annotate_shard({**base, "shard": shard, "key": shard["key"]})
     named = [{"index": 0, "key": shard["key"]}]
