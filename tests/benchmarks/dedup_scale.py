@@ -85,6 +85,7 @@ def job(folder: Path, corpus: Path, path_name: str, components: str, memory: str
         "spill_predicted_mb": layout.get("spill", 0) // 1_000_000,
         "disk_peak_mb": disk.peak // 1_000_000,
         "partitions": layout.get("partitions"),
+        "bytes_per_pair": volumes(storage, run.id, int(run.summary()["ledger"]["total"]["rows_in"])),
         "kept": run.record()["kept"],
         "rows": digest(run),
     }
@@ -94,6 +95,14 @@ def _runs(storage: Path) -> list[Any]:
     from pairmill.runs.browse import find, records
 
     return [find(str(storage), record["id"]) for record in records(str(storage))]
+
+
+def volumes(storage: Path, run_id: str, rows: int) -> dict[str, int]:
+    """Bytes per pair of what stays on disk: annotated shards, groups, and the run's parts."""
+    places = {"annotate": storage / "stages/annotate", "groups": storage / "stages/groups"}
+    places |= {part: storage / "runs" / run_id / part for part in ("kept", "rejected", "dedup_index")}
+    sizes = {name: sum(path.stat().st_size for path in place.rglob("*.parquet")) for name, place in places.items()}
+    return {name: round(size / rows) for name, size in sizes.items()}
 
 
 def digest(run: Any) -> str:
