@@ -205,6 +205,7 @@ xml_parts = st.lists(st.sampled_from([*XML_PARTS.replace("\n", " | ").split(" | 
 
 
 @PROFILE
+@example(["</row>", '<row a="1"/>', "ä", '<row a="1"/>'], "utf-8", 1)
 @given(parts=xml_parts, codec=st.sampled_from(["utf-8", "utf-16", "latin-1"]), block=st.sampled_from([1, 3, 1 << 20]))
 def test_xml(tmp_path: Path, parts: list[str], codec: str, block: int) -> None:
     data = ("<r>" + "".join(parts)).encode(codec)
@@ -212,11 +213,10 @@ def test_xml(tmp_path: Path, parts: list[str], codec: str, block: int) -> None:
     path.write_bytes(data)
     whole = list(xmlstream.read_elements(str(path), "test", "row", Tree()))
     blocks = (data[at : at + block] for at in range(0, len(data), block))
-    if codec == "utf-8":  # however the bytes come
+    if codec == "utf-8" and "</r>" not in parts:  # behind the root expat takes a quoted stretch for one token, if whole
         again = list(xmlstream._Stream("row", Tree()).read(blocks, [], str(path)))
-        assert [getattr(found, "detail", found) for found in again] == [
-            getattr(found, "detail", found) for found in whole
-        ]
+        told = [[getattr(found, "error", found) for found in each] for each in (again, whole)]
+        assert told[0] == told[1]  # however the bytes come
     for found in whole:
         if isinstance(found, xmlstream.Broken) and found.offset is not None:
             assert data[found.offset :].startswith(found.data)

@@ -25,6 +25,7 @@ MAX_RECORD = 16 << 20
 MAX_DEPTH = 128
 MAX_ELEMENTS = 200_000  # in one record: Python objects take many times the bytes of `<a/>`
 _STEP = 64 << 10
+_ROOT = "_"  # around what comes after damage: outside of a root expat takes all up to the next quote for one token
 _HEAD = 1 << 10
 _ENCODING = re.compile(rb"""^\s*<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z0-9._:-]+)["']""")
 _TEXT_ENCODINGS = re.compile("(utf-16|utf-32|iso8859|cp|koi8|shift_jis|euc_|gb|big5|mac-|tis-620|johab|iso2022)")
@@ -163,9 +164,11 @@ class _Stream:
         parser.buffer_text = True
         parser.StartElementHandler, parser.EndElementHandler = self._opened, self._closed
         parser.EntityDeclHandler = self._entity
+        if offset and self.ancestors[:1] != [_ROOT]:
+            self.ancestors = [_ROOT, *self.ancestors]
         prolog = b"".join(b"<" + name.encode() + b">" for name in self.ancestors)
         self.parser, self.depth, self.path = parser, -1, []  # depth of the record that is open
-        self.refused_at = offset
+        self.refused_at = self.started = offset
         self.begun = self.behind = offset  # the open record's start, and the end of the one before
         self.elements = 0
         self.base = offset - len(prolog)
@@ -276,7 +279,7 @@ class _Stream:
 
     def _failure(self, error: str, detail: str, at: int) -> _Failure:
         start = self.begun if self.depth >= 0 else self._tag_before(at)
-        return _Failure(error, detail, max(at, start + 1), start)
+        return _Failure(error, detail, max(at, self.started + 1), start)
 
     def _tag_before(self, at: int) -> int:
         """Where the record's own tag starts if that is what is damaged, else `at`."""
@@ -289,6 +292,8 @@ class _Stream:
 
     def _finish(self) -> _Failure | None:
         try:
+            if self.started and self.path == [_ROOT]:
+                self.parser.Parse(f"</{_ROOT}>".encode(), False)
             self.parser.Parse(b"", True)
         except expat.ExpatError as error:
             code = "truncated" if error.code in _ENDS_EARLY or self.depth >= 0 or self.path else "malformed_xml"
