@@ -34,7 +34,7 @@ from pairmill.curate.repairs import accelerators, mojibake, placeholders, tags, 
 from pairmill.curate.suspect_tables import Bit
 from pairmill.spec.clean import Clean
 
-VERSION = 2
+VERSION = 3
 ROUNDS = 8
 _REFERENCE = re.compile("&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 
@@ -63,7 +63,11 @@ def clean(column: pa.Array, options: Clean, langs: pa.Array | None = None) -> tu
 
 
 def clean_pairs(
-    anchor: pa.Array, positive: pa.Array, options: Clean, langs: tuple[pa.Array | None, pa.Array | None] = (None, None)
+    anchor: pa.Array,
+    positive: pa.Array,
+    options: Clean,
+    langs: tuple[pa.Array | None, pa.Array | None] = (None, None),
+    rounds: int = ROUNDS,
 ) -> tuple[Texts, Texts, dict[str, int]]:
     """Repair both sides of pairs. Returns the sides and the changed rows by step, both sides together."""
     columns = [_filled(side) for side in (anchor, positive)]
@@ -74,7 +78,15 @@ def clean_pairs(
         columns[side], counts = _clean(column, found[side][0], options, langs[side], exempt)
         changed.update(counts)
     if options.accelerators == "remove":
-        columns, changed["accelerators"] = _accelerators(columns)
+        columns, rows = _accelerators(columns)
+        changed["accelerators"] = 2 * len(rows)
+        if len(rows) and rounds:  # without its mark a text may have something else to repair
+            taken = pa.array(rows)
+            some = [None if lang is None else lang.take(taken) for lang in langs]
+            parts = [column.take(taken) for column in columns]
+            *parts, counts = clean_pairs(parts[0], parts[1], options, (some[0], some[1]), rounds - 1)
+            columns = [_replace(column, rows, part) for column, part in zip(columns, parts, strict=True)]
+            changed.update(counts)
     return columns[0], columns[1], dict(changed)
 
 
@@ -208,13 +220,12 @@ def _speaking_of_tags(columns: list[Texts], marked_up: np.ndarray, options: Clea
     return shared
 
 
-def _accelerators(columns: list[Texts]) -> tuple[list[Texts], int]:
+def _accelerators(columns: list[Texts]) -> tuple[list[Texts], np.ndarray]:
+    """The sides without their accelerators, and the rows (int64) that had some."""
     marked = [np.asarray(pc.match_substring_regex(column, accelerators.HINT)) for column in columns]
     rows = np.flatnonzero(marked[0] & marked[1])
-    if not len(rows):
-        return columns, 0
     sides = [column.take(pa.array(rows)).to_pylist() for column in columns]
     repaired = [accelerators.remove(left, right) for left, right in zip(*sides, strict=True)]
-    new = [pa.array(side, pa.large_string()) for side in zip(*repaired, strict=True)]
-    changed = sum(a != b for a, b in zip(zip(*sides, strict=True), repaired, strict=True))
-    return [_replace(column, rows, side) for column, side in zip(columns, new, strict=True)], 2 * changed
+    changed = [i for i, both in enumerate(zip(*sides, strict=True)) if both != repaired[i]]
+    new = [pa.array([repaired[i][side] for i in changed], pa.large_string()) for side in (0, 1)]
+    return [_replace(column, rows[changed], side) for column, side in zip(columns, new, strict=True)], rows[changed]
