@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pairmill.curate import explain
 from pairmill.curate.decontamination import evaluation, index, search
 from pairmill.curate.decontamination.tokens import bounds, tokens
 from pairmill.curate.job import run_curate
@@ -149,10 +150,12 @@ def test_what_counts_as_a_leak_of_a_question(row, kind):
         ("私は昨日友達と映画を見に行きました。", "私は昨日家族と映画を見に行きました", "changed"),
         ("私は昨日友達と映画を見に行きました。", "はじめに。私は昨日友達と映画を見に行きました。おわり。", "inside"),
         ("我昨天和我的朋友们一起去看了一场电影", "他说我昨天和我的朋友们一起去看了一场电影是很好的", "inside"),
-        ("ฉันไปดูหนังกับเพื่อนเมื่อวานนี้", "ฉันไปดูหนังกับครอบครัวเมื่อวานนี้", "changed"),
+        ("ฉันไปดูหนังกับเพื่อนที่โรงเรียนเมื่อวานนี้", "ฉันไปดูหนังกับครอบครัวที่โรงเรียนเมื่อวานนี้", "changed"),
         ("Straße und Häuser am Fluss", "STRASSE UND HÄUSER AM FLUSS", "exact"),
         ("Diyarbakır'ın ışıkları uzaktan görünüyor", "DİYARBAKIR’IN IŞIKLARI UZAKTAN GÖRÜNÜYOR", "exact"),
-        ("Don't you know what they're doing?", "Can't you know what they're doing?", "changed"),
+        ("Don't you know what they're doing here?", "Can't you know what they’re doing here?", "changed"),
+        ("What does plastid mean?", "What does catachresis mean?", ""),  # one pattern, two questions
+        ("The man is eating bread.", "The man is eating lunch.", ""),
     ],
 )
 def test_short_texts_and_scripts_without_spaces(text, row, kind):
@@ -231,14 +234,14 @@ def test_a_set_may_be_a_path_and_names_must_differ():
     with pytest.raises(ValueError, match="`fields` are for records"):
         Decontaminate.model_validate({"against": [{"path": "a.{en,de}", "format": "moses", "fields": "en"}]})
     with pytest.raises(SpecError, match="format"):
-        loads(SPEC.format(folder="x", against="{path: notes.txt}", more=""), "x.yaml")
+        loads(SPEC.format(folder="x", against="{path: notes.txt}", more="", columns=""), "x.yaml")
 
 
 SPEC = """
 kind: curate
 name: clean
 inputs:
-  - {{name: rows, format: jsonl, path: "{folder}/rows*.jsonl", language: trust}}
+  - {{name: rows, format: jsonl, path: "{folder}/rows*.jsonl", language: trust{columns}}}
 filters: {{preset: none}}
 dedup: {{near: off}}
 decontaminate: {{against: [{against}]{more}}}
@@ -253,8 +256,8 @@ ROWS = [
 ]
 
 
-def run(folder: Path, more: str = "", resources: str = "") -> Any:
-    spec = SPEC.format(folder=folder, against=f'"{folder}/quiz.jsonl"', more=more) + resources
+def run(folder: Path, more: str = "", resources: str = "", columns: str = "") -> Any:
+    spec = SPEC.format(folder=folder, against=f'"{folder}/quiz.jsonl"', more=more, columns=columns) + resources
     return run_curate(loads(spec, "test.yaml"), str(folder / "store"), None, False, "pairmill run", lambda line: None)
 
 
@@ -289,8 +292,26 @@ def test_a_job_rejects_leaks_and_says_what_matched(folder):
         {"name": "quiz", "texts": 1, "too_short": 0, "found": 1, "rows": 4}
         | {"kinds": {"changed": 1, "exact": 2, "inside": 1}}
     ]
+    told = explain.explain_id(done.run, hits[1]["pair_id"])
+    assert "rejected, contaminated" in told and "leak of quiz (inside, 100% of the text, in the anchor)" in told
+    assert f"text    {QUESTION!r}" in told and f"matched {QUESTION[:-1]!r}" in told
     page = (done.run.storage.get(done.run.path("report.html")) or b"").decode()
     assert "Evaluation sets" in page and "quiz" in page and "tiny house behind the railway" in page
+
+
+@pytest.mark.usefixtures("local_ray")
+def test_negatives_are_searched_where_both_sides_are(folder):
+    rows = [("a", "b", ["no leak", QUESTION.lower()]), ("c", "d", ["none"]), ("e", "f", []), ("g", "h", [QUESTION])]
+    lines = [json.dumps({"anchor": a, "positive": p, "negatives": n}) + "\n" for a, p, n in rows]
+    (folder / "rows1.jsonl").write_text("".join(lines))
+    (folder / "rows2.jsonl").unlink()
+    columns = ", columns: {negatives: negatives}"
+    found = table(run(folder, columns=columns).run, "contamination").to_pylist()
+    assert [(hit["side"], hit["kind"], hit["pair_id"] % 8) for hit in found] == [
+        ("negatives", "exact", 0),
+        ("negatives", "exact", 3),
+    ]
+    assert len(table(run(folder, ", sides: anchor", columns=columns).run, "contamination")) == 0
 
 
 @pytest.mark.usefixtures("local_ray")

@@ -53,4 +53,4 @@ def test_tuned_thresholds_are_no_worse_than_the_preset_s(shared_data, store, pre
     print(messy.as_text(tuned))
     assert messy.caught(tuned["none"]) <= messy.caught(preset["none"]) + 0.02
     worse = {label: messy.caught(tuned[label]) - messy.caught(preset[label]) for label in FLOORS}
-    assert min(worse.values()) >= -0.02, worse
+    assert min(worse.values()) >= -0.02 - 1e-9, worse  # no more than two points

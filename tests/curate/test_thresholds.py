@@ -58,7 +58,7 @@ def test_language_takes_its_bound_from_min_confidence_unless_set() -> None:
 
 
 def test_first_failing_rule_all_failing_rules_value_and_bound_are_reported() -> None:
-    data = table(scores(3, letters_positive=[1, 0.125, 1], html_anchor=[0, 0.5, 0]), ["en"] * 3, ["de"] * 3)
+    data = table(scores(3, letters_positive=[1, 0.125, 1], html_anchor=[0, 0.7, 0]), ["en"] * 3, ["de"] * 3)
     rules = active_rules(Filters(), 0.5)
     verdict = apply(rules, data)
     names = [rule.name for rule in rules]

@@ -22,6 +22,9 @@ def _at_least(bitext: float, strict: float, lenient: float, web: float | None = 
     return presets if web is None else {**presets, "web": (web, None)}
 
 
+#: Languages that are often typed with letters of another alphabet: a Latin I or l for the palochka of the Caucasus,
+#: æ in Ossetic, Greek ε and γ in Berber.
+_BORROWED_LETTERS = "ce inh av kbd ady abq lez dar lbe tab os kab tzm zgh shi rif ber"
 _TABLE = [
     Rule(
         "empty",
@@ -136,8 +139,8 @@ _TABLE = [
         "html",
         "side",
         None,
-        0.4,
-        _at_most(0.4, 0.1, 0.6, 0.2),
+        0.6,
+        _at_most(0.6, 0.1, 0.8, 0.2),
         "share of characters inside HTML or XML tags",
         "OpusFilter HtmlTagFilter",
     ),
@@ -237,7 +240,7 @@ _TABLE = [
         "side",
         None,
         0.25,
-        _at_most(0.25, 0.15, 0.4),
+        {"strict": (None, 0.15)},
         "share of symbols among characters that are not white space",
         "bicleaner-hardrules no_only_symbols",
     ),
@@ -366,6 +369,7 @@ _TABLE = [
         _at_most(0.3, 0.1, 0.6),
         "share of words with letters of several alphabets",
         "Unicode UTS 39",
+        per_language=dict.fromkeys(_BORROWED_LETTERS.split(), (None, 1)),
     ),
     Rule("emails", "side", None, 0, {}, "e-mail addresses", "FineWeb (2406.17557), PII"),
     Rule("phones", "side", None, 0, {}, "valid phone numbers", "Google libphonenumber"),

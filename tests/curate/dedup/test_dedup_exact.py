@@ -21,6 +21,13 @@ def test_hashes_are_xxh3_of_the_bytes_on_slices(kind: pa.DataType, texts: list[s
     assert [(int(h) << 64) | int(low) for h, low in found] == expected
 
 
+def test_hashes_of_texts_of_all_lengths() -> None:
+    rng = np.random.default_rng(1)
+    texts = ["".join(map(chr, rng.integers(1, 128, n))) for n in [*range(2200), 10_000, 100_003]]
+    expected = [xxhash.xxh3_128_intdigest(text.encode()) for text in texts]
+    assert [(int(h) << 64) | int(low) for h, low in exact.hash128(pa.array(texts))] == expected
+
+
 def test_pair_hash_depends_on_order_and_on_both_sides() -> None:
     a, b, c = (exact.hash128(pa.array([t])) for t in "abc")
     pairs = [exact.pair_hash(x, y) for x, y in [(a, b), (b, a), (a, a), (a, c), (c, b)]]

@@ -5,10 +5,14 @@ continuation bytes (U+0080 to U+00BF, or `€`, `‚`, `™` and the like), unle
 same in Windows-1251, where every second character is `Р` or `С` (`РџСЂРё`); (3) five or more different letters from
 U+00C0 to U+00FF in a row, as Cyrillic, Greek, Hebrew or Arabic bytes become in Latin-1 (`Ïðèâåò`). Source: ftfy's
 `badness` heuristic, https://ftfy.readthedocs.io, as a score.
+
+Not counted are `ß` as a lead byte (of N'Ko; it stands in front of quotes: `»ß«`) and an accented letter in front of
+dots and quotes only (`Iné…“`). Cleaning repairs most such text before the rule sees it.
 """
 
 from __future__ import annotations
 
+import re
 from functools import cache
 
 import numpy as np
@@ -18,12 +22,16 @@ from pairmill.curate.heuristics import kernels
 from pairmill.curate.heuristics.scripts import properties
 from pairmill.curate.heuristics.side import Side
 
-VERSION = 1
+VERSION = 2
+_QUOTED = re.compile("[à-ï][…’”“‘„‚«»‹›–—]{2}")  # each was counted once
 
 
 def score(side: Side) -> np.ndarray:
     places = np.zeros(len(side), np.int64)
     kernels.mojibake()(side.flat, side.offsets, _roles(), properties(), places)
+    rows, texts = side.strings(places > 0)
+    for row, text in zip(rows, texts, strict=True):
+        places[row] -= len(_QUOTED.findall(text))
     return places.astype(np.float32)
 
 
@@ -33,7 +41,7 @@ def _roles() -> np.ndarray:
     table = np.zeros(codepoints.LIMIT, np.uint8)
     table[0xC0:0x100] = kernels.LATIN_1
     table[[0xD7, 0xF7]] = 0
-    table[0xC2:0xE0] |= kernels.LEAD_2
+    table[0xC2 : ord("ß")] |= kernels.LEAD_2
     table[0xE0:0xF0] |= kernels.LEAD_3
     table[0x420:0x422] |= kernels.LEAD_CYRILLIC
     table[0x80:0xC0] |= kernels.CONTINUATION

@@ -97,7 +97,7 @@ class Cascade:
         """Write the language into `found` where letters decide it: bool (m,), where they do."""
         decided = np.zeros(len(first), bool)
         for number, wanted, overridden in self._tables.decisive:
-            rows = np.flatnonzero(overridden[first])
+            rows = np.flatnonzero(asked.decisive & overridden[first])
             if len(rows):
                 held = letters.share(asked.column.take(pa.array(rows)), asked.letters[rows], wanted)
                 rows = rows[held >= letters.MIN_SHARE]

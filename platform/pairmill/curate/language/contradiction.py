@@ -24,6 +24,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pairmill.curate import codepoints
+from pairmill.curate.language import kernels
 from pairmill.curate.language.codes import group, known, same_language
 from pairmill.curate.language.decide import canonical_column, pairwise
 from pairmill.curate.language.engine import CUT
@@ -54,13 +55,11 @@ def score(
 ) -> np.ndarray:
     """Score each text, float32 (n,); NaN where nothing is declared. `labels`: what the engine can answer."""
     declared = canonical_column(declared)
-    against = pairwise(lambda said, found: known(said, labels) and not same_language(said, found), declared, identified)
-    near = pairwise(relatives, declared, identified)
-    result = np.where(against, confidence * np.where(near, RELATIVES, 1), 0).astype(np.float32)
+    against = pairwise(lambda said, found: _against(said, found, labels), declared, identified)
+    result = np.where(against > 0, confidence * against, 0).astype(np.float32)
     rows = np.flatnonzero(against)
     if len(rows):
-        letters = _letters(texts.take(pa.array(rows)))
-        result[rows] *= np.minimum(1, SHORTEST + (1 - SHORTEST) * letters / SURE_LETTERS)
+        result[rows] *= np.minimum(1, SHORTEST + (1 - SHORTEST) * _letters(texts, rows) / SURE_LETTERS)
     result[declared.is_null().to_numpy(zero_copy_only=False)] = np.nan
     return result
 
@@ -71,8 +70,17 @@ def relatives(one: str, other: str) -> bool:
     return any(group(one) & family and group(other) & family for family in _FAMILIES)
 
 
-def _letters(texts: pa.Array) -> np.ndarray:
-    flat, offsets = codepoints.decode(pc.utf8_slice_codeunits(pc.fill_null(texts, ""), 0, CUT))
-    letters = np.zeros(len(flat) + 1, np.int64)
-    np.cumsum(codepoints.classes()[flat] == codepoints.LETTER, out=letters[1:])
-    return np.diff(letters[offsets])
+def _against(declared: str, identified: str, labels: frozenset[str]) -> float:
+    """0 where the identified language does not contradict the declared one; else how close the two are."""
+    if same_language(declared, identified) or not known(declared, labels):
+        return 0
+    return RELATIVES if relatives(declared, identified) else 1
+
+
+def _letters(texts: pa.Array, rows: np.ndarray) -> np.ndarray:
+    """Letters in the start of some of the texts, up to SURE_LETTERS: int64 (rows,)."""
+    data, offsets = codepoints.byte_offsets(pc.fill_null(texts, ""))
+    found = np.empty(len(rows), np.int64)
+    raw = np.frombuffer(data, np.uint8)
+    kernels.letters()(raw, offsets, rows, codepoints.classes(), CUT, SURE_LETTERS, found)
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -31,7 +32,7 @@ def assign(
     declared = canonical_column(declared)
     if policy != "identify":
         return pc.coalesce(declared, sure)
-    return pc.if_else(pa.array(pairwise(same_language, declared, sure)), declared, pc.coalesce(sure, declared))
+    return pc.if_else(pa.array(pairwise(same_language, declared, sure) > 0), declared, pc.coalesce(sure, declared))
 
 
 def canonical_column(codes: pa.Array) -> pa.Array:
@@ -41,20 +42,18 @@ def canonical_column(codes: pa.Array) -> pa.Array:
     return pa.array(names, pa.string()).take(unique.indices)
 
 
-def pairwise(relation: object, left: pa.Array, right: pa.Array) -> np.ndarray:
-    """`relation(left, right)` as bool (n,), called once per distinct pair of codes; False where one is null."""
-    assert callable(relation)
-    a, b = left.dictionary_encode(), right.dictionary_encode()
-    names_a, names_b = a.dictionary.to_pylist(), b.dictionary.to_pylist()
-    either_null = pc.or_(left.is_null(), right.is_null()).to_numpy(zero_copy_only=False)
-    keys = _numbers(a.indices) * (len(names_b) + 1) + _numbers(b.indices)
-    distinct, where = np.unique(keys[~either_null], return_inverse=True)
-    pairs = [divmod(int(key), len(names_b) + 1) for key in distinct]
-    result = np.zeros(len(left), bool)
-    if pairs:
-        result[~either_null] = np.array([relation(names_a[i], names_b[j]) for i, j in pairs], bool)[where]
-    return result
+def pairwise(relation: Callable[[str, str], float], left: pa.Array, right: pa.Array) -> np.ndarray:
+    """`relation(left, right)` as float64 (n,), called once per distinct pair of codes; 0 where one is null."""
+    (i, names), (j, others) = _numbered(left), _numbered(right)
+    table = np.zeros((len(names) + 1, len(others) + 1))
+    held = np.zeros(table.shape, bool)
+    held[i, j] = True
+    for one, other in np.argwhere(held[:-1, :-1]).tolist():
+        table[one, other] = relation(names[one], others[other])
+    return table[i, j]
 
 
-def _numbers(indices: pa.Array) -> np.ndarray:
-    return pc.fill_null(indices, 0).to_numpy(zero_copy_only=False).astype(np.int64)
+def _numbered(codes: pa.Array) -> tuple[np.ndarray, list[str]]:
+    """The number of each code among the distinct ones, -1 for null, and these."""
+    unique = codes.dictionary_encode()
+    return np.asarray(unique.indices.fill_null(-1)), unique.dictionary.to_pylist()

@@ -11,6 +11,7 @@ from __future__ import annotations
 from functools import cache, cached_property
 from importlib.metadata import version
 from itertools import chain
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -66,12 +67,13 @@ class Eldc:
         """For each text the number of the best label in `names`, whether it is reliable (bool), its score and the
         runner-up's (float32, 0 to 1, no probabilities)."""
         detect, number = self._detector.detect_details, self._number
-        results = [detect(line) for line in asked.lines]
-        found = np.array([number[result.language] for result in results], np.int64)
-        reliable = np.array([result.reliable for result in results], bool)
-        scores = [result.scores for result in results]
-        held = np.fromiter(map(len, scores), np.int64, len(scores))
-        flat = np.fromiter(chain.from_iterable(each.values() for each in scores), np.float32, int(held.sum()))
+        results = list(map(detect, asked.lines))
+        n = len(results)
+        found = np.fromiter(map(number.__getitem__, map(attrgetter("language"), results)), np.int64, n)
+        reliable = np.fromiter(map(attrgetter("reliable"), results), bool, n)
+        scores = list(map(attrgetter("scores"), results))
+        held = np.fromiter(map(len, scores), np.int64, n)
+        flat = np.fromiter(chain.from_iterable(map(dict.values, scores)), np.float32, int(held.sum()))
         flat, first = np.append(flat, np.zeros(2, np.float32)), np.cumsum(held) - held
         best, second = np.where(held > 0, flat[first], 0), np.where(held > 1, flat[first + 1], 0)
         return found, reliable, best.astype(np.float32), second.astype(np.float32)

@@ -72,6 +72,7 @@ class Asked:
     sizes: np.ndarray  # float64 (m,): letters, each counted as the English letters it stands for
     scripts: np.ndarray  # int64 (m, scripts): letters by script number
     composed: np.ndarray  # bool (m,): texts that are in NFC for certain
+    decisive: np.ndarray  # bool (m,): texts with a letter that is in `letters.DECISIVE`
 
     @cached_property
     def lines(self) -> list[str]:
@@ -88,7 +89,7 @@ class Asked:
 
     @property
     def _counts(self) -> tuple[np.ndarray, ...]:
-        return self.letters, self.sizes, self.scripts, self.composed
+        return self.letters, self.sizes, self.scripts, self.composed, self.decisive
 
 
 def ask(texts: pa.Array) -> Asked:
@@ -101,8 +102,8 @@ def ask(texts: pa.Array) -> Asked:
     rows = np.flatnonzero((letters > 0) & ~noise.noise(counts, sizes))
     if len(rows) < len(column):
         column = column.take(pa.array(rows))
-    composed = counts[:, kernels.COMBINING] == 0
-    return Asked(len(texts), rows, column, letters[rows], sizes[rows], scripts[rows], composed[rows])
+    composed, decisive = counts[:, kernels.COMBINING] == 0, counts[:, kernels.DECISIVE] > 0
+    return Asked(len(texts), rows, column, letters[rows], sizes[rows], scripts[rows], composed[rows], decisive[rows])
 
 
 def excerpts(column: pa.Array) -> pa.LargeStringArray:

@@ -7,15 +7,17 @@ from functools import cache
 
 import numpy as np
 
+from pairmill.curate import codepoints
 from pairmill.curate.codepoints import DIGIT, LIMIT, MARK, SPACE
 from pairmill.curate.dedup.kernels import Kernel, compile_kernel
 
-#: Bits of a code point's property, beside its class (the low four bits) and the number of its script (from bit SCRIPT).
+#: Bits of a code point's property, beside its class (the low four bits) and the number of its script (six from SCRIPT).
 LETTER, LATIN, LEAD, CONTINUATION, COMBINES = 16, 32, 64, 128, 256
-SCRIPT = 9
-CHARACTERS, LETTERS, MARKS, SPACES, DIGITS, BESIDE_DIGITS, MOJIBAKE, UNDECODED, COMBINING = range(9)
-COUNTS = 9
-_KIND = 15
+SCRIPT, DECIDES = 9, 1 << 15
+CHARACTERS, LETTERS, MARKS, SPACES, DIGITS, BESIDE_DIGITS, MOJIBAKE, UNDECODED, COMBINING, DECISIVE = range(10)
+COUNTS = 10
+_KIND, _SCRIPTS = 15, 63
+_LETTER = codepoints.LETTER
 _PAIR = LEAD | CONTINUATION
 _REPLACEMENT = 0xFFFD
 _SEARCH = 30  # bytes in which a part of an excerpt looks for white space to begin behind
@@ -36,10 +38,18 @@ def tally() -> Kernel:
 
     Adds to `counts` (n, COUNTS), by columns: CHARACTERS, of them LETTERS, MARKS, SPACES and DIGITS; Latin letters
     BESIDE_DIGITS, which are those in stretches of Latin letters and digits with at least one digit; pairs of MOJIBAKE,
-    a LEAD before a CONTINUATION; UNDECODED, which are U+FFFD; COMBINING, which NFC may change. And to `scripts` (n,
-    scripts): letters of each script.
+    a LEAD before a CONTINUATION; UNDECODED, which are U+FFFD; COMBINING, which NFC may change; DECISIVE, which are
+    in `letters.DECISIVE`. And to `scripts` (n, scripts): letters of each script.
     """
     return compile_kernel(_tally, "uint8[] int64[] uint16[]", "int64[:,::1] int64[:,::1]")
+
+
+@cache
+def letters() -> Kernel:
+    """Return letters(data, offsets, rows, classes, cut, most, found): how many of the first `cut` characters of each of
+    some UTF-8 texts (`rows`) are letters, counted up to `most`. `classes` is a table by code point (`codepoints`).
+    """
+    return compile_kernel(_letters, "uint8[] int64[] int64[] uint8[] int64 int64", "int64[::1]")
 
 
 def _excerpt(data, offsets, cut, parts, out, out_offsets):  # type: ignore[no-untyped-def]
@@ -80,7 +90,7 @@ def _excerpt(data, offsets, cut, parts, out, out_offsets):  # type: ignore[no-un
 
 def _tally(data, offsets, properties, counts, scripts):  # type: ignore[no-untyped-def]
     for row in range(offsets.size - 1):
-        characters = letters = marks = spaces = digits = beside = pairs = undecoded = combining = 0
+        characters = letters = marks = spaces = digits = beside = pairs = undecoded = combining = decisive = 0
         latin, figures = 0, False  # of the stretch: Latin letters in front of its first digit; whether it has one
         before = 0
         text, script, i = data[offsets[row] : offsets[row + 1]], scripts[row], 0
@@ -109,7 +119,9 @@ def _tally(data, offsets, properties, counts, scripts):  # type: ignore[no-untyp
             spaces += kind == SPACE
             combining += (p & COMBINES) != 0
             digits += is_digit
-            script[p >> SCRIPT] += is_letter  # no branches from here on: they would be mispredicted at each word
+            # no branches from here on: they would be mispredicted at each word
+            decisive += (p & DECIDES) != 0
+            script[p >> SCRIPT & _SCRIPTS] += is_letter
             pairs += ((before & LEAD) | (p & CONTINUATION)) == _PAIR
             before = p
             beside += is_digit * latin + (is_latin & figures)
@@ -125,3 +137,28 @@ def _tally(data, offsets, properties, counts, scripts):  # type: ignore[no-untyp
         count[MOJIBAKE] += pairs
         count[UNDECODED] += undecoded
         count[COMBINING] += combining
+        count[DECISIVE] += decisive
+
+
+def _letters(data, offsets, rows, classes, cut, most, found):  # type: ignore[no-untyped-def]
+    for n in range(rows.size):
+        text = data[offsets[rows[n]] : offsets[rows[n] + 1]]
+        i = characters = letters = 0
+        while i < text.size and characters < cut and letters < most:
+            c = np.int64(text[i])
+            width = 1
+            if c >= 0x80:
+                width = 2 + (c >= 0xE0) + (c >= 0xF0)
+                if i + width > text.size:  # not UTF-8: who makes a string of it, says so
+                    break
+                if width == 2:
+                    c = (c & 0x1F) << 6 | text[i + 1] & 0x3F
+                elif width == 3:
+                    c = (c & 0x0F) << 12 | (text[i + 1] & 0x3F) << 6 | text[i + 2] & 0x3F
+                else:
+                    c = (c & 0x07) << 18 | (text[i + 1] & 0x3F) << 12 | (text[i + 2] & 0x3F) << 6 | text[i + 3] & 0x3F
+                    c = min(c, LIMIT - 1)
+            i += width
+            characters += 1
+            letters += classes[c] == _LETTER
+        found[n] = letters

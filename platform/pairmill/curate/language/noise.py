@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 
 from pairmill.curate import codepoints
-from pairmill.curate.language import kernels
+from pairmill.curate.language import kernels, letters
 
 VERSION = 2  # of what engines are shown: excerpts and noise
 MIN_LETTERS = 0.2
@@ -70,6 +70,7 @@ def _properties() -> np.ndarray:
     table[[ord(c) for c in _LEAD]] |= kernels.LEAD
     table[[ord(c) for c in _CONTINUATION]] |= kernels.CONTINUATION
     table[_unstable(classes)] |= kernels.COMBINES
+    table[[ord(c) for _, wanted, _ in letters.DECISIVE for c in wanted]] |= kernels.DECIDES
     table.flags.writeable = False
     return table
 

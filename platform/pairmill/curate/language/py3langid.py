@@ -30,6 +30,8 @@ from pairmill.errors import PairmillError
 
 _STEPS = 512  # the model's weights are multiples of 1/512, and as such int16
 _LANES = 8  # texts that walk the automaton in turn, as each step waits for memory
+_ROWS = 8  # of weights that are added at once
+_LOGS = 64  # logarithms that are in a table
 _BATCH = 1024  # texts scored at once: their scores are a matrix of 0.6 MB
 
 
@@ -110,7 +112,7 @@ class _Model:
         self.no_language = self.names.index("zxx") if "zxx" in self.names else UNKNOWN
         self.same = [(self.names.index(name), i) for i, name in enumerate(self.names) if self.names.index(name) != i]
         self.moves = np.asarray(model.tk_nextmove, np.uint32)
-        self.row_of = np.asarray(model.tk_row, np.int64)
+        self.row_of = np.asarray(model.tk_row, np.int32)
         self.feature_of = np.asarray(model.tk_output, np.int32)
         self.weights = np.rint(_STEPS * np.asarray(model.nb_ptc, np.float32)).astype(np.int16)
         self.prior = np.ascontiguousarray(model.nb_pc, np.float32)
@@ -120,7 +122,7 @@ class _Model:
         """The most probable class of each of the texts data[offsets[i]:offsets[i + 1]], and its probability."""
         lengths = np.diff(offsets)
         scores = np.empty((len(lengths), len(self.names)), np.float32)
-        room = int(lengths.max(initial=0)) + 3
+        room = int(lengths.max(initial=0)) + _ROWS
         seen, factors = np.empty(room, np.int32), np.empty(room, np.float32)
         hits = np.empty(int(offsets[-1] - offsets[0]), np.int32)
         _walk_kernel()(np.frombuffer(data, np.uint8), offsets, self.moves, self.row_of, self.feature_of, hits)
@@ -141,7 +143,7 @@ def _walk_kernel() -> Kernel:
 
     hits[i] becomes the feature that is complete with byte offsets[0] + i, -1 for none.
     """
-    return compile_kernel(_walk, "uint8[] int64[] uint32[] int64[] int32[]", "int32[::1]")
+    return compile_kernel(_walk, "uint8[] int64[] uint32[] int32[] int32[]", "int32[::1]")
 
 
 @cache
@@ -149,7 +151,7 @@ def _bayes_kernel() -> Kernel:
     """Return bayes(hits, offsets, weights, prior, counts, seen, factors, scores).
 
     Writes the naive Bayes scores (n, classes), 0 for a text without features; `counts` (features,) must hold zeros, and
-    does so afterwards; `seen` and `factors` are scratch of three places more than the longest text has bytes.
+    does so afterwards; `seen` and `factors` are scratch of _ROWS places more than the longest text has bytes.
     """
     outputs = "int32[::1] int32[::1] float32[::1] float32[:,::1]"
     return compile_kernel(_bayes, "int32[] int64[] int16[][] float32[]", outputs)
@@ -170,14 +172,16 @@ def _walk(data, offsets, moves, row_of, feature_of, hits):  # type: ignore[no-un
                 row += 1
             busy = True
             i = at[lane]
-            state = np.int64(moves[(row_of[states[lane]] << 8) + np.int64(data[i])])
+            state = np.int64(moves[(np.int64(row_of[states[lane]]) << 8) + np.int64(data[i])])
             hits[i - offsets[0]] = feature_of[state]
             at[lane], states[lane] = i + 1, state
 
 
 def _bayes(hits, offsets, weights, prior, counts, seen, factors, scores):  # type: ignore[no-untyped-def]
     classes = prior.size
-    score = np.empty(classes, np.float32)
+    score, logs = np.empty(classes, np.float32), np.empty(_LOGS, np.float32)
+    for k in range(_LOGS):
+        logs[k] = np.log1p(np.float32(k))
     for row in range(offsets.size - 1):
         distinct = 0
         for i in range(offsets[row] - offsets[0], offsets[row + 1] - offsets[0]):
@@ -189,16 +193,22 @@ def _bayes(hits, offsets, weights, prior, counts, seen, factors, scores):  # typ
                 counts[feature] += 1
         score[:] = 0
         for j in range(distinct):
-            factors[j] = np.log1p(np.float32(counts[seen[j]]))
+            count = counts[seen[j]]
+            factors[j] = logs[count] if count < _LOGS else np.log1p(np.float32(count))
             counts[seen[j]] = 0
-        for j in range(distinct, -(-distinct // 4) * 4):
+        for j in range(distinct, -(-distinct // _ROWS) * _ROWS):
             seen[j], factors[j] = seen[0], 0
-        for j in range(0, distinct, 4):  # four rows of weights at once, so that their loads wait for memory together
+        for j in range(0, distinct, _ROWS):  # several rows of weights, so that their loads wait for memory together
             f0, f1, f2, f3 = factors[j], factors[j + 1], factors[j + 2], factors[j + 3]
+            f4, f5, f6, f7 = factors[j + 4], factors[j + 5], factors[j + 6], factors[j + 7]
             row0, row1, row2, row3 = weights[seen[j]], weights[seen[j + 1]], weights[seen[j + 2]], weights[seen[j + 3]]
+            row4, row5, row6 = weights[seen[j + 4]], weights[seen[j + 5]], weights[seen[j + 6]]
+            row7 = weights[seen[j + 7]]
             for c in range(classes):
                 first = score[c] + f0 * np.float32(row0[c]) + f1 * np.float32(row1[c])
-                score[c] = first + f2 * np.float32(row2[c]) + f3 * np.float32(row3[c])
+                first = first + f2 * np.float32(row2[c]) + f3 * np.float32(row3[c])
+                first = first + f4 * np.float32(row4[c]) + f5 * np.float32(row5[c])
+                score[c] = first + f6 * np.float32(row6[c]) + f7 * np.float32(row7[c])
         for c in range(classes):
             scores[row, c] = score[c] * np.float32(1 / _STEPS) + prior[c] if distinct else 0
 

@@ -105,24 +105,29 @@ def _without_hidden(text: str, taken: list[str]) -> str:
     return text
 
 
-def _without_tags(text: str, taken: list[str]) -> str:
+def find(text: str) -> list[re.Match[str]]:
+    """The left-over tags of a text (point 2)."""
     matches = list(_TAG.finditer(text))
     opened = {match[2].lower() for match in matches if not match[1]}
     closed = {match[2].lower() for match in matches if match[1]}
     valued = {match[2].lower() for match in matches if _VALUE.search(match[3])}
     left_over = valued | (opened & closed)
 
-    def replacement(match: re.Match[str]) -> str:
+    def is_left_over(match: re.Match[str]) -> bool:
         name, rest = match[2].lower(), match[3].strip("/").strip()
-        if name not in left_over and (name not in _PLAIN or rest):
-            return match[0]
-        if rest and not _VALUE.search(rest):
-            return match[0]
-        taken.append(name)
-        return "\n" if name in _BLOCK or name in _DOUBTFUL_BLOCK else ""
+        return (name in left_over or (name in _PLAIN and not rest)) and (not rest or bool(_VALUE.search(rest)))
 
-    if matches:
-        text = _TAG.sub(replacement, text)
+    return [match for match in matches if is_left_over(match)]
+
+
+def _without_tags(text: str, taken: list[str]) -> str:
+    parts, at = [], 0
+    for match in find(text):
+        name = match[2].lower()
+        taken.append(name)
+        parts += [text[at : match.start()], "\n" if name in _BLOCK or name in _DOUBTFUL_BLOCK else ""]
+        at = match.end()
+    text = "".join([*parts, text[at:]])
     return _DECLARATION.sub(lambda match: taken.append(match[0]) or "\n", text)  # type: ignore[func-returns-value]
 
 

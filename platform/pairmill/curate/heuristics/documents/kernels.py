@@ -93,19 +93,25 @@ def _tokens(
                 length = letters = digits = dots = lead = 0
                 tail, ideograph = CLEAR, False
                 while i < at:
-                    c = flat[i]
-                    known = properties[c]
+                    known = properties[flat[i]]
                     kind = known & _KIND
                     if kind == LETTER:
                         if ideograph:
                             break
-                        h = (h + np.uint64(c)) * _K
-                        low = (low + np.uint64(known >> _TO_LOWER)) * _K
-                        length += known >> _TO_WEIGHT & _WEIGHT
-                        letters += 1
-                        tail = dots = 0
-                        i += 1
-                        continue
+                        tail, dots, run = 0, 0, i
+                        while kind == LETTER:
+                            h = (h + np.uint64(flat[i])) * _K
+                            low = (low + np.uint64(known >> _TO_LOWER)) * _K
+                            length += known >> _TO_WEIGHT & _WEIGHT
+                            i += 1
+                            if i == at:
+                                break
+                            known = properties[flat[i]]
+                            kind = known & _KIND
+                        letters += i - run
+                        if i == at:
+                            break
+                    c = flat[i]
                     if (ideograph and kind == DIGIT) or (kind == IDEOGRAPH and (ideograph or letters + digits > 0)):
                         break
                     if low and kind != MARK and kind != DIGIT:

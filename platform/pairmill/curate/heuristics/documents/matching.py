@@ -109,8 +109,8 @@ def _grams(hashes, sizes, offsets, windows, limit, found):
         room *= 2
     sums, ends = np.empty(longest + 1, np.uint64), np.empty(longest + 1, np.int64)
     at, places = np.empty(longest, np.int64), np.empty(longest, np.int64)
-    slots, counts, stamp = np.empty(room, np.uint64), np.empty(room, np.int32), np.full(room, -1, np.int64)
-    visited = np.empty(room, np.int64)
+    values, traces = np.empty(longest, np.uint64), np.zeros(4 * room, np.uint8)
+    slots, counts, visited = np.empty(room, np.uint64), np.empty(room, np.int32), np.empty(room, np.bool_)
     powers = np.empty(64, np.uint64)
     powers[0] = 1
     for k in range(1, 64):
@@ -135,26 +135,41 @@ def _grams(hashes, sizes, offsets, windows, limit, found):
             if left < 2:
                 left = 0
                 continue
-            used = 4
-            while used < 2 * left:
-                used *= 2
-            mask = np.uint64(used - 1)
-            generation += 1
+            base = 2
+            while base < 8 * left:
+                base *= 2
+            mask = np.uint64(base - 1)
+            generation = generation % 127 + 1
+            if generation == 1:
+                traces[:] = 0
             for j in range(left):
                 i = at[j]
                 h = sums[i + window] - sums[i] * powers[window]
                 h = (h ^ (h >> _HALF)) * _M
                 h ^= h >> _HALF
-                slot = h & mask
-                while stamp[slot] == generation and slots[slot] != h:
-                    slot = (slot + np.uint64(1)) & mask
-                if stamp[slot] == generation:
-                    counts[slot] += 1
-                else:
-                    stamp[slot], slots[slot], counts[slot], visited[slot] = generation, h, 1, 0
-                places[j] = slot
-            kept = most = most_size = free = repeated = 0
+                values[j] = h
+                trace = traces[h & mask]
+                traces[h & mask] = 2 * generation + (trace >> 1 == generation)
+            maybe = 0
             for j in range(left):
+                at[maybe], values[maybe] = at[j], values[j]
+                maybe += traces[values[j] & mask] & 1
+            used = 4
+            while used < 2 * maybe:
+                used *= 2
+            mask = np.uint64(used - 1)
+            counts[:used] = 0
+            for j in range(maybe):
+                h = values[j]
+                slot = h & mask
+                while counts[slot] and slots[slot] != h:
+                    slot = (slot + np.uint64(1)) & mask
+                slots[slot] = h
+                counts[slot] += 1
+                places[j] = slot
+            visited[:used] = False
+            kept = most = most_size = free = repeated = 0
+            for j in range(maybe):
                 i, slot = at[j], places[j]
                 count = counts[slot]
                 if count < 2:
@@ -169,7 +184,7 @@ def _grams(hashes, sizes, offsets, windows, limit, found):
                         repeated += length
                         free = i + window
                     else:
-                        visited[slot] = 1
+                        visited[slot] = True
             left = kept
             found[row, level] = most * most_size if level < 3 else repeated
 
