@@ -151,6 +151,27 @@ def ledger(by_input: dict[str, Json]) -> Json:
     return {"total": {key: dict(v) if isinstance(v, Counter) else v for key, v in total.items()}, "by_input": by_input}
 
 
+_NAMES = ("set", "side", "kind", "evaluation_file")
+_LEAKS = [
+    (
+        "Welcher Fluss fließt durch Graz?",
+        "Eine Frage an alle: Welcher Fluss fließt durch Graz? Die Antwort steht unten.",
+    ),
+    ("על איזה נהר שוכנת העיר גראץ?", "שאלה לכולם: על איזה נהר שוכנת העיר גראץ? התשובה בהמשך."),
+]
+
+
+def leaks(found: list[tuple[str, str]], **names: str) -> Json:
+    """The facts of decontamination: evaluation texts and what was found of each, with what is around it."""
+    hit = {"set": "quiz", "side": "positive", "kind": "inside", "evaluation_file": "/eval/quiz.jsonl"} | names
+    numbers = {"pair_id": 4294967301, "share": 0.93, "evaluation_row": 12}
+    item = {"name": hit["set"], "texts": 1190, "too_short": 7, "found": 2, "rows": 31, "kinds": {hit["kind"]: 31}}
+    return {
+        "sets": [item],
+        "samples": [{**hit, **numbers, "evaluation_text": text, "around": around} for text, around in found],
+    }
+
+
 def realistic() -> Json:
     by_input = {
         "django": counts(
@@ -273,6 +294,7 @@ def realistic() -> Json:
             }
             for rule in RULES.values()
         ],
+        "contamination": leaks(_LEAKS),
         "samples": samples(),
         "quarantine": [
             {
@@ -349,6 +371,7 @@ def hostile() -> Json:
             {"name": text, "describe": text, "source": text, "min": None, "max": 3, "direction": text, "rejected": 1}
             for text in bad
         ],
+        "contamination": leaks([(text, text[::-1]) for text in bad], **dict.fromkeys(_NAMES, bad[0])),
         "samples": {"kept": rows, **dict.fromkeys(bad[:3], rows)},
         "quarantine": [
             {"error": text, "origin_file": text, "origin_row": 3, "offset": None, "detail": text, "data": text}

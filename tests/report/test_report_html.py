@@ -95,6 +95,16 @@ def test_a_thousand_samples_of_each_reason_are_bounded() -> None:
     assert len(render(summary).encode()) <= LARGEST
 
 
+def test_samples_of_leaks_count_to_the_five_megabytes() -> None:
+    summary = report_summaries.empty()
+    summary["contamination"] = report_summaries.leaks([("漢" * 2000, "字" * 2000)] * 3000)
+    row = report_summaries.row("x" * 300, "y" * 300, "en")
+    summary["samples"] = {f"reason_{n}": [row] * 1000 for n in range(30)}
+    html = render(summary)
+    assert len(html.encode()) <= LARGEST
+    assert html.count("Row, around it") == 200 and "漢漢" in html
+
+
 def test_a_run_without_anything_has_a_page() -> None:
     text = Page(render(report_summaries.empty())).text
     assert "No ledger" in text

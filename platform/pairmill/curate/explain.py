@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from pairmill.curate import against
 from pairmill.curate.annotate import SIDES
+from pairmill.curate.decontamination import stages as decontamination
 from pairmill.curate.shardfiles import SHARD_BITS, rows_at
 from pairmill.curate.thresholds import ActiveRule
 from pairmill.errors import SpecError
@@ -62,6 +63,8 @@ def _story(run: Run, part: str, row: dict[str, Any]) -> str:
     ]
     if part == "rejected" and row["duplicate_of"] is not None:
         lines += _partner(run, row)
+    if part == "rejected" and row["reason"] == decontamination.REASON:
+        lines += _leaks(run, row["pair_id"])
     lines += ["  scores", *_scores(run, row)]
     return "\n".join(lines)
 
@@ -94,6 +97,16 @@ def _partner(run: Run, row: dict[str, Any]) -> list[str]:
         f"            {partner['anchor']!r}",
         f"            {partner['positive']!r}",
     ]
+
+
+def _leaks(run: Run, pair_id: int) -> Iterator[str]:
+    """The evaluation texts that a row holds, with what of the row is theirs."""
+    for hit in decontamination.of_row(run, pair_id):
+        place = f"{hit['evaluation_file']}, record {hit['evaluation_row']}, field {hit['evaluation_field']}"
+        yield f"  leak of {hit['set']} ({hit['kind']}, {hit['share']:.0%} of the text, in the {hit['side']})"
+        yield f"            {place}"
+        yield f"    text    {hit['evaluation_text']!r}"
+        yield f"    matched {hit['matched']!r}"
 
 
 def _number(value: float | None) -> str:

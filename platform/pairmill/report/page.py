@@ -51,6 +51,8 @@ def _environment() -> Environment:
 def _text_bytes(view: Mapping[str, Any]) -> int:
     rows = [row for group in view["groups"] for row in group["rows"]]
     texts = [row[part] for row in rows for part in ("anchor", "positive", "duplicate") if row[part]]
+    leaks = (view["contamination"] or {}).get("samples", ())
+    texts += [row[part] for row in leaks for part in ("evaluation", "around")]
     return sum(len(text["html"].encode()) for text in texts)
 
 

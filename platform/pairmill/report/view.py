@@ -82,7 +82,7 @@ def prepare(summary: Mapping[str, Any], characters: int, samples: int) -> dict[s
         "languages": language_rows(summary.get("languages") or []),
         "identified": identified(summary.get("declared_identified") or []),
         "cleaning": sorted((summary.get("cleaning") or {}).items(), key=lambda item: -(item[1] or 0)),
-        "contamination": contamination(summary.get("contamination"), characters),
+        "contamination": contamination(summary.get("contamination"), characters, samples),
         "groups": groups,
         "characters": characters,
         "quarantine": [quarantined(entry) for entry in islice(summary.get("quarantine") or [], QUARANTINE_SHOWN)],
@@ -177,8 +177,11 @@ def sample_groups(
     ]
 
 
-def contamination(facts: Mapping[str, Any] | None, characters: int) -> dict[str, Any] | None:
-    """Hits per evaluation set, and a sample of them with the evaluation's text and the row's; None: not looked for."""
+def contamination(facts: Mapping[str, Any] | None, characters: int, bound: int) -> dict[str, Any] | None:
+    """Hits per evaluation set, and a sample of them with the evaluation's text and the row's; None: not looked for.
+
+    `bound`: samples in the whole page, of which these are a tenth at most.
+    """
     if not facts:
         return None
     samples = [
@@ -190,7 +193,7 @@ def contamination(facts: Mapping[str, Any] | None, characters: int) -> dict[str,
             "id": show.digits(row.get("pair_id")),
             "row": show.digits(row.get("evaluation_row")),
         }
-        for row in facts.get("samples") or []
+        for row in (facts.get("samples") or [])[: max(1, bound // 10)]
     ]
     sets = [
         {**item, "kinds": ", ".join(f"{kind} {count:,}" for kind, count in (item.get("kinds") or {}).items())}

@@ -9,8 +9,8 @@
 
 A leak is one of these; a text's size is counted in letters (see `tokens`), so that they hold in all scripts:
 - *exact*: a side is the text (two words and 8 letters or more; below that every `OK` would be one);
-- *changed*: a side is the text but for one word changed, added or left out (three words and 12 letters are the same),
-  or a longer side holds it so (texts of an n-gram or more);
+- *changed*: a side is the text but for one word changed, added or left out (24 letters and three words are the same;
+  with fewer it is another sentence of the same pattern), or a longer side holds it so (texts of an n-gram or more);
 - *inside*: a longer side holds the whole text (24 letters or n words: what is shorter stands in any page); if it is
   shorter than an n-gram it must begin or end a sentence there, or it is a phrase of another sentence;
 - *overlap*: a side holds `min_share` of the text in n-grams, and no less than two n-grams of it.

@@ -39,7 +39,8 @@ from pairmill.spec.curate import CurateSpec
 VERSION = 1
 PREFIX = "stages/decontaminate/index"
 #: Sizes in letters: of a side that is a text; of what is the same around a changed word; of a text inside a longer one.
-EXACT, CHANGED, INSIDE = 8, 12, 24
+#: Below 24 letters the last two are chance: another sentence of the same pattern (audit: docs/decontamination.md).
+EXACT, CHANGED, INSIDE = 8, 24, 24
 #: Letters that a word of an n-gram stands for where words are longer, or are none.
 WORD = 5
 
@@ -161,7 +162,7 @@ def publish(storage_uri: str, spec: CurateSpec, say: Say = lambda line: None) ->
     units = Units(open_storage(storage_uri), PREFIX)
     if units.get(key) is None:
         index = build(found, Limits.of(spec.decontaminate.ngram), spec.decontaminate.boilerplate)
-        packed, sources = units.data_path(key).removesuffix("parquet") + "npz", units.data_path(key)
+        packed, sources = units.data_path(key, kind="npz"), units.data_path(key)
         held = io.BytesIO()
         np.savez(held, *index)
         units.storage.put(packed, held.getvalue())

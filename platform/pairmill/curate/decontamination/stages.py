@@ -14,6 +14,7 @@ from pairmill.curate import shardfiles
 from pairmill.curate.annotate import SIDES
 from pairmill.curate.decontamination import index as indexes
 from pairmill.curate.decontamination import search
+from pairmill.runs.record import Run
 from pairmill.runs.storage import Storage, open_storage
 from pairmill.runs.units import Stopwatch, Units, digest
 from pairmill.spec.curate import CurateSpec
@@ -78,7 +79,7 @@ def _scan(item: dict[str, Any], storage: Storage, spec: Decontaminate) -> tuple[
     index = indexes.load(item["storage"], item["index"])
     sets = sets_of(index, indexes.load_sources(item["storage"], item["index"]))
     limits = indexes.Limits.of(spec.ngram)
-    sides = SIDES if spec.sides == "both" else (spec.sides,)
+    sides = [*SIDES, "negatives"] if spec.sides == "both" else [spec.sides]
     found: list[dict[str, Any]] = []
     weak: set[tuple[int, int]] = set()
     rows = 0
@@ -86,12 +87,19 @@ def _scan(item: dict[str, Any], storage: Storage, spec: Decontaminate) -> tuple[
         content = np.frombuffer(b"".join(table["exact"].to_pylist()), np.uint64)[::2]
         rows = first + len(table)
         for side in sides:
-            texts = table[side].combine_chunks()
+            texts, of = _texts(table[side].combine_chunks())
             hits, quoted = search.search(texts, index, limits, spec.min_share)
-            weak.update((one.entry, int(content[one.row])) for one in quoted)
-            for hit, name in _best(hits, sets):
-                found.append(_record(hit, name, side, first, int(content[hit.row]), texts[hit.row].as_py()))
+            weak.update((one.entry, int(content[of[one.row]])) for one in quoted)
+            for (row, name), hit in _best(hits, of, sets).items():
+                found.append(_record(hit, name, side, first + row, int(content[row]), texts[hit.row].as_py()))
     return rows, pa.Table.from_pylist(found, FOUND), _fewest(weak, spec.boilerplate)
+
+
+def _texts(side: pa.Array) -> tuple[pa.Array, np.ndarray]:
+    """The texts of a side, or of the lists of negatives, and the row of each."""
+    if not pa.types.is_list(side.type):
+        return side, np.arange(len(side))
+    return pc.fill_null(side.flatten(), ""), np.asarray(pc.list_parent_indices(side))
 
 
 def sets_of(index: indexes.Index, sources: pa.Table) -> list[list[str]]:
@@ -104,19 +112,19 @@ def sets_of(index: indexes.Index, sources: pa.Table) -> list[list[str]]:
     return [list(each) for each in found]
 
 
-def _best(hits: list[search.Found], sets: list[list[str]]) -> list[tuple[search.Found, str]]:
-    """For each row and set the text of which it holds the largest share, the first of those."""
+def _best(hits: list[search.Found], of: np.ndarray, sets: list[list[str]]) -> dict[tuple[int, str], search.Found]:
+    """For each row and set the text of which it holds the largest share, the first of those. `of`: the hits' rows."""
     best: dict[tuple[int, str], search.Found] = {}
-    for hit in sorted(hits, key=lambda hit: (hit.row, -hit.share, hit.text)):
+    for hit in sorted(hits, key=lambda hit: (of[hit.row], -hit.share, hit.text, hit.row)):
         for name in sets[hit.text]:
-            best.setdefault((hit.row, name), hit)
-    return [(hit, name) for (_, name), hit in best.items()]
+            best.setdefault((int(of[hit.row]), name), hit)
+    return best
 
 
-def _record(hit: search.Found, name: str, side: str, first: int, content: int, text: str) -> dict[str, Any]:
+def _record(hit: search.Found, name: str, side: str, row: int, content: int, text: str) -> dict[str, Any]:
     matched, around = search.matched(text, hit.spans)
     return {
-        "row": first + hit.row,
+        "row": row,
         "content": content,
         "side": side,
         "set": name,
@@ -264,3 +272,13 @@ def facts(units: Units) -> dict[str, Any] | None:
     """What the report shows: `sets` and `samples` of a run; None where it did not decontaminate."""
     manifest = units.get(MERGED)
     return manifest and {name: manifest[name] for name in ("sets", "samples")}
+
+
+def of_row(run: Run, pair_id: int) -> list[dict[str, Any]]:
+    """What was found in a row of a run: rows of CONTAMINATION."""
+    manifest = run.units(STAGE).get(MERGED)
+    if manifest is None:
+        return []
+    table = shardfiles.read_shard(run.storage, manifest, pair_id >> shardfiles.SHARD_BITS)
+    found: list[dict[str, Any]] = table.filter(pc.equal(table["pair_id"], pair_id)).to_pylist()
+    return found
