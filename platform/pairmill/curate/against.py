@@ -82,12 +82,12 @@ def read(storage: Storage, shard: dict[str, Any], columns: Sequence[str]) -> Ite
     if "file" not in shard:
         yield from shardfiles.read(storage, shard["key"], columns)
     else:
-        yield from _read(shard, "file", columns)
+        yield from _read(open_storage(shard["storage"]), shard["file"], columns)
 
 
-def _read(shard: dict[str, Any], file: str, columns: Sequence[str]) -> Iterator[tuple[int, pa.Table]]:
-    storage, first = open_storage(shard["storage"]), 0
-    with storage.open_parquet(shard[file]) as parquet, storage.reading(shard[file]):
+def _read(storage: Storage, file: str, columns: Sequence[str]) -> Iterator[tuple[int, pa.Table]]:
+    first = 0
+    with storage.open_parquet(file) as parquet, storage.reading(file):
         for group in range(parquet.num_row_groups):
             table = parquet.read_row_group(group, columns=list(columns))
             yield first, table
@@ -104,10 +104,10 @@ def rows(storage: Storage, shard: dict[str, Any]) -> int:
 def members(shard: dict[str, Any], ids: np.ndarray, signature: bool) -> pa.Table:
     """Rows of an earlier run by their ids in this run: the sides and, on request, the signature."""
     wanted = ids & _ROW
-    sides = _take(_read(shard, "kept", ["anchor", "positive"]), wanted)
+    sides = _take(shard, "kept", ["anchor", "positive"], wanted)
     if not signature:
         return sides
-    return sides.append_column("signature", _take(_read(shard, "file", ["signature"]), wanted)["signature"])
+    return sides.append_column("signature", _take(shard, "file", ["signature"], wanted)["signature"])
 
 
 def kept_row(storage_uri: str, name: str, pair_id: int) -> dict[str, Any] | None:
@@ -126,11 +126,17 @@ def kept_row(storage_uri: str, name: str, pair_id: int) -> dict[str, Any] | None
     return None
 
 
-def _take(tables: Iterator[tuple[int, pa.Table]], wanted: np.ndarray) -> pa.Table:
-    parts = []
-    for first, table in tables:
-        low, high = np.searchsorted(wanted, [first, first + len(table)])
-        parts.append(table.take(pa.array(wanted[low:high] - first)))
+def _take(shard: dict[str, Any], file: str, columns: Sequence[str], wanted: np.ndarray) -> pa.Table:
+    """Some rows, by ascending numbers, of one of a shard's files; row groups that have none are not read."""
+    storage, first, parts = open_storage(shard["storage"]), 0, []
+    with storage.open_parquet(shard[file]) as parquet, storage.reading(shard[file]):
+        for group in range(parquet.num_row_groups):
+            count = parquet.metadata.row_group(group).num_rows
+            low, high = np.searchsorted(wanted, [first, first + count])
+            if low < high:
+                table = parquet.read_row_group(group, columns=list(columns))
+                parts.append(table.take(pa.array(wanted[low:high] - first)))
+            first += count
     return pa.concat_tables(parts)
 
 
@@ -145,7 +151,7 @@ def with_runs(storage: Storage, decisions: pa.Table, published: str | None) -> p
         for index in np.unique(indexes).tolist():
             at = places[indexes == index]
             rows, where = np.unique(ids[at] & _ROW, return_inverse=True)
-            own = _take(_read(by_index[index], "file", ["pair_id"]), rows)["pair_id"]
+            own = _take(by_index[index], "file", ["pair_id"], rows)["pair_id"]
             ids[at], runs[at] = np.asarray(own)[where], by_index[index]["run"]
     table = decisions.set_column(decisions.schema.get_field_index("duplicate_of"), "duplicate_of", pa.array(ids))
     return table.append_column("duplicate_run", pa.array(runs, pa.string()))

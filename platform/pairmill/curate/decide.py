@@ -96,7 +96,7 @@ def _keep_order(rows: pa.Table, near: Near | None) -> np.ndarray:
 
 def _walk(rows: pa.Table, near: Near, exact: bool, pinned: int) -> resolve.Resolved:
     """Which rows, given in keep order, stay; the first `pinned` do. See dedup/resolve.py."""
-    signature = shardfiles.matrix(rows["signature"], np.uint32)
+    signature = shardfiles.matrix(rows["signature"].cast(pa.binary(4 * near.slots)), np.uint32)
     bands = minhash.bands(signature, near.bands, near.rows)
     labels, same = np.asarray(rows["near"]), np.asarray(rows["exact"]) if exact else None
     if near.verify == "exact":
@@ -130,7 +130,8 @@ def eligible(
         if len(members) and "file" in shard:
             parts.append(_of_earlier(shard, members, near))
         elif len(members):
-            parts.append(_of_shard(storage, shard, members, rules, near, exclusions))
+            rows = _of_shard(storage, shard, members, rules, near, exclusions)
+            parts.append(without_copies_texts(rows, spec.dedup))
     return pa.concat_tables(parts).combine_chunks() if parts else rows_schema(near).empty_table()
 
 
@@ -138,8 +139,23 @@ def rows_schema(near: Near | None) -> pa.Schema:
     """What the walk needs of a row: its groups, its place in keep order, its text (if compared) and signature."""
     fields = [*groups.SCHEMA, pa.field("priority", pa.float64())]
     if near:
-        fields += [pa.field("text", pa.large_string()), pa.field("signature", pa.binary(4 * near.slots))]
+        fields += [pa.field("text", pa.large_string()), pa.field("signature", pa.large_binary())]
     return pa.schema(fields)
+
+
+def without_copies_texts(rows: pa.Table, dedup: Dedup) -> pa.Table:
+    """Rows with neither text nor signature where an exact copy comes before them: the walk never looks at theirs."""
+    if not dedup.near or not groups.same_text(dedup):
+        return rows
+    order = _keep_order(rows, dedup.near)
+    first = _first_in_order(np.asarray(rows["exact"])[order])
+    copies = np.zeros(len(rows), bool)
+    copies[order] = first != np.arange(len(rows))
+    for name in ("text", "signature"):
+        field = rows.schema.field(name)
+        blank = pc.if_else(pa.array(copies), pa.scalar(None, field.type), rows[name])
+        rows = rows.set_column(rows.schema.get_field_index(name), field, blank)
+    return rows
 
 
 def _of_shard(

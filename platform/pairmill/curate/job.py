@@ -271,14 +271,12 @@ class _Job:
         alone = engine.Resources(resources.cpus, max(resources.memory, groups.memory(spec, sum(rows.values()))))
         path = spec.resources.dedup
         if path == "single" or (path == "auto" and engine.fits(alone)):
-            engine.check(alone)
             self._stage("groups", groups.find_groups, [{"shards": named, "key": group_key}], alone)
             decided = {"prefix": prefix, "key": "decisions"}
             self._stage("decide", decide.decide, [{"shards": named, "groups": group_key, **decided}], alone)
             return {shard["index"]: decided for shard in plan}
         text = sum(shard["text_size"] for shard in plan)
         chosen = layout.plan(spec, [(shard["index"], rows[shard["index"]]) for shard in named], text)
-        layout.check_disk(self.storage, chosen)
         self.events.add("dedup layout", ranges=len(chosen.ranges), partitions=chosen.partitions, spill=chosen.spill)
         stages = Distributed(self.storage, self._stage, chosen, named, group_key, prefix, resources)
         stages.find_groups(spec.resources.components, engine.largest_memory() // 2)
@@ -312,6 +310,7 @@ class _Job:
         self, name: str, work: engine.WorkFunction, items: list[dict[str, Any]], resources: engine.Resources
     ) -> list[dict[str, Any]]:
         """Do a stage's units; return what they returned."""
+        engine.check(resources)
         results = []
         sizes = {item["shard"]["index"]: item["shard"]["text_size"] for item in items if "shard" in item}
         self.events.add("stage started", stage=name, units=len(items))
@@ -329,7 +328,8 @@ class _Job:
                     raise PairmillError(
                         "another driver took over this run (this one was silent too long): leaving it to that one."
                     )
-        self.events.add("stage done", stage=name)
+        crowded = sum(done.get("unresolved", 0) for done in results)
+        self.events.add("stage done", stage=name, **({"unresolved": crowded} if crowded else {}))
         return results
 
     def _finish(self, plan: list[dict[str, Any]], facts: dict[str, Any]) -> Outcome:

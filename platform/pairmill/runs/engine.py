@@ -99,9 +99,10 @@ def check(resources: Resources) -> None:
         return
     offered = "; ".join(f"{n.get('CPU', 0):g} CPUs and {n.get('memory', 0) / 1e9:.1f} GB" for n in _nodes())
     raise PairmillError(
-        f"no node of the cluster can run a task: one task wants {resources.cpus:g} CPUs (resources.cpus_per_task) and "
-        f"{resources.memory / 1e9:.1f} GB (resources.memory_per_task), the nodes offer {offered}. "
-        "Lower the resources or add nodes."
+        f"no node of the cluster can run a task: one task wants {resources.cpus:g} CPUs and "
+        f"{resources.memory / 1e9:.1f} GB, the nodes offer {offered}. "
+        "Lower resources.cpus_per_task or resources.memory_per_task, or add nodes. Deduplication needs less memory "
+        "with resources.dedup: distributed and resources.components: stars."
     )
 
 

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from pairmill.errors import StorageError
 from pairmill.runs.storage import Storage, open_storage
 
 
@@ -49,9 +50,9 @@ class Units:
             raise RuntimeError(f"{self.path(key)} exists and cannot be read")
         return first
 
-    def data_path(self, key: str, name: str = "") -> str:
+    def data_path(self, key: str, name: str = "", kind: str = "parquet") -> str:
         """A name for a data file that no other attempt uses."""
-        return f"{self.prefix}/{key}{name}-{uuid.uuid4().hex[:12]}.parquet"
+        return f"{self.prefix}/{key}{name}-{uuid.uuid4().hex[:12]}.{kind}"
 
 
 @dataclass
@@ -84,6 +85,10 @@ def do_once(item: dict[str, Any], prefix: str, work: Callable[[Units], dict[str,
     reused = done is not None
     if done is None:
         watch = Stopwatch(item["attempt"])
-        manifest = work(units)
-        done = units.commit(item["key"], {**manifest, "record": watch.record()})
+        try:
+            done = units.commit(item["key"], {**work(units), "record": watch.record()})
+        except StorageError:  # another driver may have committed it since, and deleted what it is made of
+            done, reused = units.get(item["key"]), True
+            if done is None:
+                raise
     return {"key": item["key"], "rows": done["rows"], "reused": reused, **done.get("facts", {})}

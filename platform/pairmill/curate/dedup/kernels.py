@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 Kernel = Callable[..., Any]
+_SPREAD = np.uint64(0x9E3779B97F4A7C15)
 
 
 def compile_kernel(function: Kernel, inputs: str, outputs: str, result: str = "void") -> Kernel:
@@ -32,9 +33,28 @@ def compile_kernel(function: Kernel, inputs: str, outputs: str, result: str = "v
 
 
 @cache
-def unique() -> Kernel:
-    """Return unique(values, offsets, out, out_offsets): writes each sorted row without its repeats."""
-    return compile_kernel(_unique, "uint64[] int64[]", "uint64[::1] int64[::1]")
+def bands() -> Kernel:
+    """Return bands(signature, rows, starts, factor, out): hashes `rows` slots after each other into each column."""
+    return compile_kernel(_bands, "uint32[][] int64 uint64[] uint64", "uint64[:,::1]")
+
+
+@cache
+def firsts() -> Kernel:
+    """Return firsts(hashes, table, first): the number of the first row with each row's hash (n, 2).
+
+    `table` is a power of two above 2 n, filled with -1: an open hash table of row numbers.
+    """
+    return compile_kernel(_firsts, "uint64[][]", "int64[::1] int64[::1]")
+
+
+@cache
+def repeated() -> Kernel:
+    """Return repeated(hashes, bits, out): writes the numbers of rows whose hash (n,) may not be theirs alone.
+
+    `bits` are two empty bit maps, of slots that one row named and that more did; their words are a power of two. Gives
+    the count of rows.
+    """
+    return compile_kernel(_repeated, "uint64[]", "uint64[:,::1] int64[::1]", "int64")
 
 
 @cache
@@ -51,15 +71,44 @@ def walk() -> Kernel:
     return compile_kernel(_walk, inputs, "boolean[::1] int64[::1] float32[::1] int64[::1]")
 
 
-def _unique(values, offsets, out, out_offsets):  # type: ignore[no-untyped-def]
-    count = 0
-    out_offsets[0] = 0
-    for row in range(offsets.size - 1):
-        for i in range(offsets[row], offsets[row + 1]):
-            if i == offsets[row] or values[i] != values[i - 1]:
-                out[count] = values[i]
-                count += 1
-        out_offsets[row + 1] = count
+def _bands(signature, rows, starts, factor, out):  # type: ignore[no-untyped-def]
+    for row in range(out.shape[0]):
+        for band in range(out.shape[1]):
+            h = starts[band]
+            for slot in range(band * rows, (band + 1) * rows):
+                h = (h ^ np.uint64(signature[row, slot])) * factor
+                h ^= h >> np.uint64(32)
+            out[row, band] = h
+
+
+def _firsts(hashes, table, first):  # type: ignore[no-untyped-def]
+    mask = table.size - 1
+    for row in range(first.size):
+        place = np.int64((hashes[row, 0] ^ hashes[row, 1]) * _SPREAD >> np.uint64(20)) & mask
+        while True:
+            other = table[place]
+            if other < 0:
+                table[place] = other = row
+            if hashes[other, 0] == hashes[row, 0] and hashes[other, 1] == hashes[row, 1]:
+                break
+            place = (place + 1) & mask
+        first[row] = other
+
+
+def _repeated(hashes, bits, out):  # type: ignore[no-untyped-def]
+    mask = bits.shape[1] - 1
+    for i in range(hashes.size):
+        h = hashes[i] * _SPREAD
+        word, bit = np.int64(h >> np.uint64(26)) & mask, np.uint64(1) << (h >> np.uint64(20) & np.uint64(63))
+        bits[1, word] |= bits[0, word] & bit
+        bits[0, word] |= bit
+    count = np.int64(0)
+    for i in range(hashes.size):
+        h = hashes[i] * _SPREAD
+        word = np.int64(h >> np.uint64(26)) & mask
+        out[count] = i
+        count += np.int64(bits[1, word] >> (h >> np.uint64(20) & np.uint64(63)) & np.uint64(1))
+    return count
 
 
 def _walk(  # type: ignore[no-untyped-def]

@@ -23,6 +23,7 @@ import numpy as np
 import pyarrow as pa
 
 from pairmill.curate.codepoints import encode
+from pairmill.curate.dedup import kernels
 from pairmill.curate.dedup.folding import tables
 from pairmill.curate.dedup.shingles import MULTIPLIERS, SIZE, batches, checked, fold_batch, hash_grams
 
@@ -98,19 +99,18 @@ def bands(signature: np.ndarray, bands: int = BANDS, rows: int = ROWS) -> np.nda
     """Hash `bands` bands of `rows` slots each: (n, bands) uint64; equal slots of different bands hash differently."""
     if bands * rows > signature.shape[1]:
         raise ValueError(f"{bands} bands of {rows} rows need {bands * rows} slots, found {signature.shape[1]}")
-    slots = signature[:, : bands * rows].reshape(len(signature), bands, rows)
     out = np.empty((len(signature), bands), np.uint64)
-    out[:] = np.arange(1, bands + 1, dtype=np.uint64) * _ODD[0]
-    for row in range(rows):
-        out ^= slots[:, :, row]
-        out *= _ODD[1]
-        out ^= out >> np.uint64(32)
+    kernels.bands()(
+        np.ascontiguousarray(signature), rows, np.arange(1, bands + 1, dtype=np.uint64) * _ODD[0], _ODD[1], out
+    )
     return out
 
 
 def has_shingles(signature: np.ndarray) -> np.ndarray:
     """Tell (n,) which rows have shingles; rows without must not be candidates."""
-    return (signature != EMPTY).any(axis=1)
+    found = signature[:, 0] != EMPTY
+    found[~found] = (signature[~found] != EMPTY).any(axis=1)
+    return found
 
 
 def sketch(signature: np.ndarray) -> np.ndarray:

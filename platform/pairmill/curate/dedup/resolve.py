@@ -12,14 +12,14 @@ which one is so much smaller that the threshold is out of reach are not compared
 of 64-bit shingle hashes: exact up to collisions.
 """
 
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from pairmill.curate.dedup import kernels
-from pairmill.curate.dedup.shingles import Ragged, batches, join, shingles
+from pairmill.curate.dedup.folding import tables
+from pairmill.curate.dedup.shingles import MULTIPLIERS, SIZE, Ragged, checked, replace, shingles
 
 VERSION = 1
 HUGE = 256
@@ -35,17 +35,18 @@ class Resolved(NamedTuple):
 
 def sets(column: pa.Array) -> Ragged:
     """Return the shingle set of each text: sorted hashes (uint64), joined, and int64 row offsets (n + 1)."""
-    return join([_unique(*shingles(batch)) for batch in batches(column)], np.uint64)
+    from pairmill.curate.dedup.signing import SETS
 
-
-def _unique(values: np.ndarray, offsets: np.ndarray) -> Ragged:
-    ends = offsets.tolist()
-    for start, stop in pairwise(ends):
-        values[start:stop].sort()
-    different = np.empty_like(values)
-    different_offsets = np.empty_like(offsets)
-    kernels.unique()(values, offsets, different, different_offsets)
-    return different[: different_offsets[-1]], different_offsets
+    data, offsets = checked(column)
+    *arrays, longest = tables()
+    values = np.empty(offsets[-1] - offsets[0], np.uint64)
+    ends, slow = np.empty(len(offsets), np.int64), np.empty(len(offsets), np.int64)
+    slow = slow[: SETS(data, offsets, *arrays, longest, SIZE, MULTIPLIERS, values, ends, slow)]
+    values = values[: ends[-1]]
+    if not len(slow):
+        return values, ends
+    hashes, bounds = shingles(column.take(pa.array(slow)))
+    return replace(values, ends, slow, [np.unique(row) for row in np.split(hashes, bounds[1:-1])])
 
 
 def resolve(

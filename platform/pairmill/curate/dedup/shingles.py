@@ -80,7 +80,7 @@ def fold_batch(batch: pa.Array) -> Ragged:
     if not len(slow):
         return folded, offsets
     texts = [fold_text(text) for text in batch.take(pa.array(slow)).to_pylist()]
-    return _replace(folded, offsets, slow, [np.frombuffer(text.encode("utf-32-le"), np.uint32) for text in texts])
+    return replace(folded, offsets, slow, [np.frombuffer(text.encode("utf-32-le"), np.uint32) for text in texts])
 
 
 def _fold_by_table(batch: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -96,7 +96,7 @@ def _fold_by_table(batch: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     return out[: out_offsets[-1]], out_offsets, slow[:found]
 
 
-def _replace(flat: np.ndarray, offsets: np.ndarray, rows: np.ndarray, values: list[np.ndarray]) -> Ragged:
+def replace(flat: np.ndarray, offsets: np.ndarray, rows: np.ndarray, values: list[np.ndarray]) -> Ragged:
     """Replace some rows (ascending) of a ragged array."""
     pieces, done = [], 0
     for row, value in zip(rows, values, strict=True):

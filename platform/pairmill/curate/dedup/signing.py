@@ -254,6 +254,40 @@ def _room(longest, slots):  # type: ignore[no-untyped-def]
     return values, np.empty(slots + 1, np.uint16), np.empty(wide, np.uint32), np.empty(wide, np.uint32)
 
 
+@_inner
+def _ordered(hashes, n, starts, out, at):  # type: ignore[no-untyped-def]
+    """Write n hashes to `out` from `at`, ascending and each once, and return how many; `starts` has room for 4 n + 2.
+
+    Hashes spread evenly over their first bits: these sort them into 2 n pieces or more, and insertion does the rest.
+    """
+    shift = 63
+    while 1 << (64 - shift) < 2 * n:
+        shift -= 1
+    first, pieces = np.uint64(shift), 1 << (64 - shift)
+    starts[: pieces + 1] = 0
+    for i in range(n):
+        starts[np.int64(hashes[i] >> first) + 1] += 1
+    for k in range(pieces):
+        starts[k + 1] += starts[k]
+    for i in range(n):
+        piece = np.int64(hashes[i] >> first)
+        out[at + starts[piece]] = hashes[i]
+        starts[piece] += 1
+    for i in range(at + 1, at + n):
+        value, j = out[i], i
+        while j > at and out[j - 1] > value:
+            out[j] = out[j - 1]
+            j -= 1
+        out[j] = value
+    count = min(n, 1)
+    for i in range(at + 1, at + n):
+        value = out[i]
+        if value != out[at + count - 1]:
+            out[at + count] = value
+            count += 1
+    return count
+
+
 def _fold(  # type: ignore[no-untyped-def]
     data, offsets, table, head, tail, first, starter, pairs, expansions, expansion_offsets, out, out_offsets, rows
 ):
@@ -301,6 +335,29 @@ def _sign(  # type: ignore[no-untyped-def]
     return found
 
 
+def _sets(  # type: ignore[no-untyped-def]
+    data, offsets, table, head, tail, first, starter, pairs, expansions, expansion_offsets, longest, size, multipliers,
+    out, out_offsets, rows,
+):  # fmt: skip
+    tables = (table, head, tail, first, starter, pairs, expansions, expansion_offsets)
+    codes = np.empty(_longest(offsets), np.uint32)
+    folded = np.empty(codes.size * longest + 1, np.uint32)
+    hashes, starts = np.empty(folded.size, np.uint64), np.empty(4 * codes.size + 4, np.int32)
+    found = count = 0
+    out_offsets[0] = 0
+    for row in range(offsets.size - 1):
+        room = offsets[row + 1] - offsets[row]
+        length, interacts = _fold_row(data, offsets[row], offsets[row + 1], codes, tables, folded, 0)
+        n = _hash_row(folded, 0, length, size, multipliers, hashes, 0)
+        rows[found] = row
+        if interacts or n > room:
+            found += 1
+        else:
+            count += _ordered(hashes, n, starts, out, count)
+        out_offsets[row + 1] = count
+    return found
+
+
 # FOLD(data, offsets, *tables, out, out_offsets, rows) folds rows of UTF-8 into code points, `out` with `out_offsets`,
 # and returns how many rows have code points that interact, written to `rows`.
 _TABLES = "uint32[] uint8[] uint8[] uint32[] uint32[] uint64[] uint32[] int64[]"
@@ -313,4 +370,10 @@ LOWEST: Kernel = compile_kernel(_lowest, "uint64[] int64[] uint32[] uint64", "ui
 # so that nothing in between leaves the cache. Returns how many rows, written to `rows`, are left to plain Python.
 SIGN: Kernel = compile_kernel(
     _sign, f"uint8[] int64[] {_TABLES} int64 int64 uint64[] uint32[] uint64", "uint32[:,::1] int64[::1]", "int64"
+)
+# SETS(data, offsets, *tables, longest, size, multipliers, out, out_offsets, rows) writes the sorted sets of hashes;
+# `out` has room for as many as there are bytes. The sets of the rows left to plain Python, as by SIGN, and of those
+# with more windows than bytes, are empty.
+SETS: Kernel = compile_kernel(
+    _sets, f"uint8[] int64[] {_TABLES} int64 int64 uint64[]", "uint64[::1] int64[::1] int64[::1]", "int64"
 )

@@ -24,7 +24,7 @@ def sketch(signature: np.ndarray) -> np.ndarray:
     """Sketches (n, words) uint64 of signatures (n, slots) uint32."""
     count, slots = signature.shape
     packed = np.zeros((count, 8 * words(slots)), np.uint8)
-    bits = np.packbits((signature * _SPREAD) >> np.uint32(31), axis=1)
+    bits = np.packbits((signature * _SPREAD).view(np.int32) < 0, axis=1)
     packed[:, : bits.shape[1]] = bits
     return packed.view(np.uint64)
 

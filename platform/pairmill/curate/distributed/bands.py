@@ -37,13 +37,13 @@ def write_bands(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def _write(units: Units, spec: CurateSpec, item: dict[str, Any]) -> dict[str, Any]:
-    near, exact = spec.dedup.near if item["bands"] else None, spec.dedup.exact and item["exact"]
+    near, exact = spec.dedup.near if item["bands"] else None, spec.dedup.exact and item["first_pass"]
     files: dict[str, list[str]] = {"bands": [], "exact": [], "links": []}
     rows = size = linked = 0
 
     def write(name: str, table: pa.Table, destination: np.ndarray) -> None:
         nonlocal size
-        path = units.data_path(item["key"], f"-{name}")
+        path = units.data_path(item["key"], f"-{name}", "arrow")
         exchange.write(units.storage, path, table, destination, item["partitions"])
         files[name].append(path)
         size += table.nbytes
@@ -56,8 +56,8 @@ def _write(units: Units, spec: CurateSpec, item: dict[str, Any]) -> dict[str, An
         if near:
             bands, links = _bands(near, ids, signature, item["bands"])
             write("bands", bands, exchange.by_prefix(np.asarray(bands["hash"]), item["partitions"]))
-            linked += len(links)
-            if len(links):
+            if len(links) and item["first_pass"]:
+                linked += len(links)
                 write("links", links, exchange.by_hash(np.asarray(links["row"]), item["partitions"]))
     return {"files": files, "rows": rows, "facts": {"bytes": size, "links": linked}}
 

@@ -82,14 +82,14 @@ def _distinct(units: Units, item: dict[str, Any]) -> tuple[np.ndarray, np.ndarra
 
 
 def _write_links(units: Units, item: dict[str, Any], u: np.ndarray, v: np.ndarray) -> dict[str, Any]:
-    path = units.data_path(item["key"])
+    path = units.data_path(item["key"], kind="arrow")
     count = item["partitions"]
     exchange.write(units.storage, path, pa.table([u, v], schema=LINKS), exchange.by_hash(u, count), count)
     return {"files": {"links": [path]}, "rows": len(u)}
 
 
 def _write_labels(units: Units, item: dict[str, Any], ids: np.ndarray, label: np.ndarray) -> dict[str, Any]:
-    path = units.data_path(item["key"])
+    path = units.data_path(item["key"], kind="arrow")
     table = pa.table([ids, label], schema=LABELS)
     exchange.write(units.storage, path, table, range_of(ids, item["ranges"]), len(item["ranges"]))
     return {"files": {"labels": [path]}, "rows": len(ids)}

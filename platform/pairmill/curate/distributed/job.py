@@ -9,11 +9,11 @@ files are deleted as soon as all that read them are committed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from pairmill.curate.distributed import bands, by_shard, components, links, walk
-from pairmill.curate.distributed.layout import Layout
+from pairmill.curate.distributed.layout import Layout, check_disk
 from pairmill.curate.distributed.units import PREFIX, key
 from pairmill.errors import PairmillError
 from pairmill.runs.engine import Resources, WorkFunction
@@ -39,7 +39,8 @@ class Distributed:
         resources: Resources,
     ) -> None:
         self._storage, self._run, self._layout, self._resources = storage, stage, layout, resources
-        self._at, self._decide = f"{group_key}/{digest(layout.as_json(), 12)}", decide_prefix
+        self._cut = digest(layout.as_json(), 12)
+        self._at, self._decide = f"{group_key}/{self._cut}", decide_prefix
         by_index = {shard["index"]: shard for shard in shards}
         self._shards = [[by_index[index] for index in indexes] for indexes in layout.ranges]
         self._shared = {
@@ -50,16 +51,31 @@ class Distributed:
         }
 
     def find_groups(self, method: str, link_memory: int) -> None:
-        """Commit the groups. `method`: single | stars | auto (single where the links fit `link_memory` bytes)."""
+        """Commit the groups. `method`: single | stars | auto (single where the links fit `link_memory` bytes).
+
+        Where they are committed no other stage is looked at: its files may be deleted, and another method would want
+        them again.
+        """
+        units, finished = Units(self._storage, PREFIX), f"{self._at}/finished"
+        if units.get(finished) is not None:
+            return
+        if not all(self._committed("groups", number) for number in range(len(self._shards))):
+            self._make_groups(method, link_memory)
+        for name, count in self._before_groups():
+            self._delete(name, count, ("bands", "labels", "links", "exact"))
+        units.commit(finished, {})
+
+    def _make_groups(self, method: str, link_memory: int) -> None:
+        if not any(self._committed("bands-0", number) for number in range(len(self._shards))):
+            check_disk(self._storage, self._layout)
         found, sources = 0, list[tuple[str, int]]()
         for number, chosen in enumerate(self._layout.passes or [[]]):
-            options = {"bands": chosen, "exact": number == 0}
+            options = {"bands": chosen, "first_pass": number == 0}
             banded, linked = f"bands-{number}", f"links-{number}"
             own = self._stage("bands", banded, bands.write_bands, "ranges", **options)
-            own_links = sum(done["links"] for done in own)
             done = self._stage("links", linked, links.link_partition, "partitions", **options, **{"from": banded})
             self._delete(banded, len(self._layout.ranges), ("bands", "exact"))
-            found += own_links + sum(unit["rows"] for unit in done)
+            found += sum(unit["links"] for unit in own) + sum(unit["rows"] for unit in done)
             sources += [(banded, len(self._layout.ranges)), (linked, self._layout.partitions)]
         needed = found * components.BYTES_PER_LINK
         if method == "single" or (method == "auto" and needed <= link_memory):
@@ -70,8 +86,22 @@ class Distributed:
             labels = self._stars(sources)
         exact = [("links-0", self._layout.partitions)]
         self._stage("groups", "groups", by_shard.gather_groups, "ranges", labels=labels, exact=exact)
-        for name, count in (*labels, *sources):
-            self._delete(name, count, ("labels", "links", "exact"))
+
+    def _before_groups(self) -> Iterator[tuple[str, int]]:
+        """Every stage, with its number of units, that may have left exchange files when the groups are committed."""
+        partitions = self._layout.partitions
+        for number in range(len(self._layout.passes or [[]])):
+            yield f"bands-{number}", len(self._shards)
+            yield f"links-{number}", partitions
+        yield from (("single", 1), ("labels", partitions))
+        for number in range(MAX_ROUNDS):
+            if not any(self._committed(f"small-{number:03d}", part) for part in range(partitions)):
+                return
+            yield f"small-{number:03d}", partitions
+            yield f"large-{number:03d}", partitions
+
+    def _committed(self, unit: str, number: int) -> bool:
+        return Units(self._storage, PREFIX).get(key(self._at, unit, number)) is not None
 
     def _stars(self, sources: list[tuple[str, int]]) -> list[tuple[str, int]]:
         """Rounds of small-star and large-star until the links repeat; returns where the labels are."""
@@ -83,7 +113,7 @@ class Distributed:
             now = sum(unit["links"] for unit in done), sum(unit["check"] for unit in done) % (1 << 64)
             if now == before:
                 self._stage("components", "labels", components.labels, "partitions", **{"from": [(small, count)]})
-                for name in (small, large):
+                for name in (small, large, origin[0][0]):
                     self._delete(name, count, ("links",))
                 return [("labels", count)]
             if number:
@@ -94,14 +124,15 @@ class Distributed:
 
     def decide(self) -> list[dict[str, Any]]:
         """Commit the decisions; return for each range where its shards find them."""
-        options = {"prefix": self._decide, "at": "distributed"}
+        at = f"distributed/{self._cut}"
+        options = {"prefix": self._decide, "at": at}
         self._stage("candidates", "candidates", walk.write_candidates, "ranges", groups=self._at, **options)
         self._stage("walk", "walk", walk.walk_partition, "partitions", **options)
         self._delete("candidates", len(self._layout.ranges), ("rows",), **options)
         self._stage("decisions", "decisions", by_shard.gather_decisions, "ranges", **options)
         self._delete("walk", self._layout.partitions, ("decisions",), **options)
         ranges = enumerate(self._layout.ranges)
-        return [{"shards": of, "prefix": self._decide, "key": key("distributed", "decisions", n)} for n, of in ranges]
+        return [{"shards": of, "prefix": self._decide, "key": key(at, "decisions", n)} for n, of in ranges]
 
     def _stage(self, name: str, unit: str, work: WorkFunction, over: str, **options: Any) -> list[dict[str, Any]]:
         """Run one unit for each range or partition, or one in all."""

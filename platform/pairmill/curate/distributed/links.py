@@ -32,16 +32,16 @@ def _link(units: Units, spec: CurateSpec, item: dict[str, Any]) -> dict[str, Any
     written: dict[str, list[str]] = {}
     if spec.dedup.near and item["bands"]:
         rows, heads, unresolved = _near_links(units, spec.dedup.near, item)
-    if spec.dedup.exact and item["exact"]:
+    if spec.dedup.exact and item["first_pass"]:
         copies, first = _exact_links(units, item)
         rows, heads = np.concatenate([rows, copies]), np.concatenate([heads, first])
         firsts = np.unique(first)
         labels = pa.table([np.concatenate([copies, firsts]), np.concatenate([first, firsts])], schema=LABELS)
-        written["exact"] = [units.data_path(item["key"], "-exact")]
+        written["exact"] = [units.data_path(item["key"], "-exact", "arrow")]
         destination = range_of(np.asarray(labels["id"]), item["ranges"])
         exchange.write(units.storage, written["exact"][0], labels, destination, len(item["ranges"]))
     if len(rows):
-        written["links"] = [units.data_path(item["key"], "-links")]
+        written["links"] = [units.data_path(item["key"], "-links", "arrow")]
         table = pa.table([rows, heads], schema=LINKS)
         exchange.write(
             units.storage, written["links"][0], table, exchange.by_hash(rows, item["partitions"]), item["partitions"]

@@ -50,11 +50,18 @@ def pieces(storage: Storage, paths: list[str], reader: int, most: int) -> Iterat
     Within a piece rows are in the order of the files. A hash that has more rows alone comes file by file, the pieces of
     one hash following each other.
     """
-    hashes = [np.asarray(exchange.read(storage, path, reader)[0]) for path in paths]
-    if 0 < sum(map(len, hashes)) <= most:
-        yield pa.Table.from_batches([exchange.read(storage, path, reader) for path in paths])
+    hashes, batches, count = [np.empty(0, np.uint64)], list[pa.RecordBatch](), 0
+    for path in paths:
+        batch = exchange.read(storage, path, reader)
+        hashes.append(np.array(batch[0]))  # a copy: a view would hold all of the batch
+        batches.append(batch)
+        count += len(batch)
+        if count > most:
+            batches.clear()
+    if 0 < count <= most:
+        yield pa.Table.from_batches(batches)
         return
-    for low, high, fits in _cuts(np.sort(np.concatenate([np.empty(0, np.uint64), *hashes])), most):
+    for low, high, fits in _cuts(np.sort(np.concatenate(hashes)), most):
         parts = (_between(exchange.read(storage, path, reader), low, high) for path in paths)
         if fits:
             yield pa.concat_tables(list(parts))

@@ -22,7 +22,8 @@ def write_candidates(item: dict[str, Any]) -> dict[str, Any]:
         assert grouped is not None, "groups are committed before candidates are sought"
         exclusions = exclude.load(item["storage"], item["exclude"])
         rows = decide.eligible(storage, spec, grouped, item["shards"], exclusions, item.get("contaminated"))
-        path, count = units.data_path(item["key"]), item["partitions"]
+        rows = decide.without_copies_texts(rows, spec.dedup)
+        path, count = units.data_path(item["key"], kind="arrow"), item["partitions"]
         exchange.write(storage, path, rows, exchange.by_hash(np.asarray(rows["near"]), count), count)
         return {"files": {"rows": [path]}, "rows": len(rows), "facts": {"bytes": rows.nbytes}}
 
@@ -37,7 +38,7 @@ def walk_partition(item: dict[str, Any]) -> dict[str, Any]:
         paths = files(units, item["at"], "candidates", range(len(item["ranges"])), "rows")
         rows = exchange.read_all(units.storage, paths, item["number"], decide.rows_schema(spec.dedup.near))
         decisions = decide.walk(rows.combine_chunks(), spec.dedup)
-        path = units.data_path(item["key"])
+        path = units.data_path(item["key"], kind="arrow")
         destination = range_of(np.asarray(decisions["pair_id"]), item["ranges"])
         exchange.write(units.storage, path, decisions, destination, len(item["ranges"]))
         return {"files": {"decisions": [path]}, "rows": len(decisions)}
