@@ -7,9 +7,9 @@ The corpora, and the truth about their near duplicates, are those of `near_dedup
   datatrove  MinhashDedupSignature, Buckets, Cluster and Filter with their defaults (5-word n-grams, 14 x 8); words are
              split at spaces, which is cheaper than the tokenizers it would load
 
-CPU-seconds are those of the whole process and its children, without start-up, which is told apart: the interpreter,
-imports, and for ours look-up tables and compiled kernels. Ratios are of medians over rounds in which the engines take
-turns. Recall: share of the pairs with an exact Jaccard similarity of at least 0.8 of which not both rows are kept.
+CPU-seconds are those of the whole process and its children, less what the same takes for four rows: start and end of
+the interpreter, imports, and for ours look-up tables and compiled kernels. Ratios are of medians over rounds in which
+the engines take turns. Recall: share of the pairs with an exact Jaccard similarity of at least 0.8 of which not both rows are kept.
 Precision: share of the removed rows to which a kept row is that similar, or equal.
 """
 
@@ -19,7 +19,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,7 @@ from near_dedup import THRESHOLD, near_dedup, pages, sentences, true_pairs
 
 TARGETS = {"datatrove": 20, "rensa": 3}
 DATATROVE = """
-import sys, time
+import sys
 from pathlib import Path
 from loguru import logger
 import datatrove.pipeline.dedup.minhash as mh
@@ -47,7 +46,6 @@ source, target, work = map(Path, sys.argv[1:])
 reader = ParquetReader(str(source.parent), glob_pattern=source.name, doc_progress=False)
 config = mh.MinhashConfig()
 sig, buckets, removed = (str(work / name) for name in ("sig", "buckets", "removed"))
-print(time.process_time(), flush=True)
 for tasks, pipeline in (
     (1, [reader, mh.MinhashDedupSignature(sig, config)]),
     (config.num_buckets, [mh.MinhashDedupBuckets(sig, buckets, config=config)]),
@@ -59,8 +57,6 @@ for tasks, pipeline in (
 
 
 def ours(source: Path, target: Path) -> None:
-    near_dedup(pa.array(["start-up: tables and kernels"] * 2 + ["and others"], pa.large_string()))
-    print(time.process_time(), flush=True)
     table = pq.read_table(source)
     kept = near_dedup(table["text"].combine_chunks()).kept
     pq.write_table(table.filter(pa.array(kept)), target)
@@ -72,8 +68,6 @@ def rensa(source: Path, target: Path) -> None:
     from pairmill.curate.codepoints import encode
     from pairmill.curate.dedup.shingles import SIZE, batches, fold_batch
 
-    fold_batch(pa.array(["start-up"]))
-    print(time.process_time(), flush=True)
     table = pq.read_table(source)
     deduplicator = RMinHashDeduplicator(threshold=THRESHOLD, num_perm=128, use_lsh=True, num_bands=16)
     kept: list[bool] = []
@@ -87,8 +81,8 @@ def rensa(source: Path, target: Path) -> None:
 ENGINES: dict[str, Callable[[Path, Path], None]] = {"ours": ours, "rensa": rensa}
 
 
-def run(engine: str, source: Path, folder: Path, datatrove: str) -> tuple[float, float, np.ndarray]:
-    """CPU-seconds after start-up and of it, and the ids of the kept rows."""
+def run(engine: str, source: Path, folder: Path, datatrove: str) -> tuple[float, np.ndarray]:
+    """CPU-seconds, and the ids of the kept rows."""
     import resource
 
     with tempfile.TemporaryDirectory(dir=folder) as work:
@@ -97,11 +91,10 @@ def run(engine: str, source: Path, folder: Path, datatrove: str) -> tuple[float,
         if engine == "datatrove":
             command = [datatrove, "-c", DATATROVE, str(source), str(target), work]
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+        subprocess.run(command, check=True)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        start = float(done.stdout.split()[0])
-        return seconds - start, start, np.asarray(pq.read_table(target, columns=["id"])["id"]).astype(np.int64)
+        return seconds, np.asarray(pq.read_table(target, columns=["id"])["id"]).astype(np.int64)
 
 
 def quality(kept_ids: np.ndarray, column: pa.Array, pairs: np.ndarray) -> dict[str, float]:
@@ -119,23 +112,29 @@ def quality(kept_ids: np.ndarray, column: pa.Array, pairs: np.ndarray) -> dict[s
 
 
 def measure(name: str, column: pa.Array, rounds: dict[str, int], folder: Path, datatrove: str) -> list[dict[str, Any]]:
-    source = folder / f"{name}.parquet"
-    pq.write_table(pa.table({"id": np.arange(len(column)).astype(str), "text": column}), source)
+    source, tiny = folder / name / "rows.parquet", folder / f"{name}-tiny" / "rows.parquet"
+    few = pa.array([*column[:3].to_pylist(), f"{column[0]} more"], column.type)
+    for path, texts in ((source, column), (tiny, few)):
+        path.parent.mkdir()
+        pq.write_table(pa.table({"id": np.arange(len(texts)).astype(str), "text": texts}), path)
     megabytes = pc.sum(pc.binary_length(column)).as_py() / 1e6
-    found: dict[str, list[tuple[float, float, np.ndarray]]] = {engine: [] for engine in rounds}
+    found: dict[str, list[tuple[float, np.ndarray]]] = {engine: [] for engine in rounds}
+    start: dict[str, list[float]] = {engine: [] for engine in rounds}
     for turn in range(max(rounds.values())):
         for engine in rounds:
             if turn < rounds[engine]:
+                start[engine].append(run(engine, tiny, folder, datatrove)[0])
                 found[engine].append(run(engine, source, folder, datatrove))
+    start_up = {engine: statistics.median(seconds) for engine, seconds in start.items()}
+    cpu = {engine: [seconds - start_up[engine] for seconds, _ in runs] for engine, runs in found.items()}
     pairs, results = true_pairs(column, THRESHOLD), []
-    ours_seconds = statistics.median(seconds for seconds, _, _ in found["ours"])
     for engine, runs in found.items():
-        seconds = statistics.median(seconds for seconds, _, _ in runs)
-        result = {"corpus": name, "engine": engine, "cpu_seconds": [round(seconds, 2) for seconds, _, _ in runs]}
-        result |= {"start_up": round(statistics.median(start for _, start, _ in runs), 2)}
+        seconds, ours_seconds = statistics.median(cpu[engine]), statistics.median(cpu["ours"])
+        result = {"corpus": name, "engine": engine, "cpu_seconds": [round(each, 2) for each in cpu[engine]]}
+        result |= {"start_up": round(start_up[engine], 2)}
         result |= {"megabytes_per_cpu_second": round(megabytes / seconds, 2)}
         result |= {"rows_per_cpu_second": round(len(column) / seconds), "ours_is_faster_by": seconds / ours_seconds}
-        results.append(result | quality(runs[0][2], column, pairs))
+        results.append(result | quality(runs[0][1], column, pairs))
         target = f"  (target {TARGETS[engine]})" if engine in TARGETS else ""
         print(*(f"{key}: {value}" for key, value in results[-1].items()), sep="\n  ", end=f"{target}\n\n", flush=True)
     return results

@@ -4,7 +4,7 @@
 
 For each number of rows: pairs of `pair_generator`, one job for each path on one storage, so that both share annotate.
 Every job is a process of its own, as a user starts it. CPU is what the units' records say, by stage; the driver's
-memory is its peak; disk is the largest size of the shuffle's files, looked at twice a second.
+memory is the most it has to itself; disk is the largest size of the exchange's files, both looked at twice a second.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 from pair_generator import write
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,36 +44,40 @@ resources: {{memory_per_task: {memory}, dedup: {path_name}, components: {compone
 """
 
 
-class Disk(threading.Thread):
-    """The largest size of a directory's exchange files."""
+class Watch(threading.Thread):
+    """The largest size of a directory's exchange files, and the most memory a process has to itself."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, process: int) -> None:
         super().__init__(daemon=True)
-        self._folder, self.peak, self.over = folder, 0, threading.Event()
+        self._folder, self._process, self.over = folder, psutil.Process(process), threading.Event()
+        self.disk = self.memory = 0
 
     def run(self) -> None:
         while not self.over.wait(0.5):
             size = 0
-            for path in self._folder.rglob("*-*.parquet"):
+            for path in self._folder.rglob("*-*.arrow"):
                 try:
                     size += path.stat().st_size
                 except FileNotFoundError:
                     continue
-            self.peak = max(self.peak, size)
+            self.disk = max(self.disk, size)
+            with suppress(psutil.Error):
+                used = self._process.memory_info()
+                self.memory = max(self.memory, used.rss - used.shared)
 
 
 def job(folder: Path, corpus: Path, path_name: str, components: str, memory: str) -> dict[str, Any]:
     name, storage = f"{path_name}-{components}", folder / "store"
     spec = folder / f"{name}.yaml"
     spec.write_text(SPEC.format(name=name, path=corpus, path_name=path_name, components=components, memory=memory))
-    disk = Disk(storage / "stages" / "groups")
-    disk.start()
     command = [sys.executable, "-m", "pairmill", "run", str(spec), "--storage", str(storage)]
     started = time.monotonic()
     process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT / "platform")}, cwd=ROOT)
-    _, status, used = os.wait4(process.pid, 0)
+    watch = Watch(storage / "stages" / "groups", process.pid)
+    watch.start()
+    status = process.wait()
     wall = time.monotonic() - started
-    disk.over.set()
+    watch.over.set()
     if status:
         raise SystemExit(f"{command}: exit {status}")
     run = next(r for r in _runs(storage) if r.id.startswith(name))
@@ -81,9 +87,9 @@ def job(folder: Path, corpus: Path, path_name: str, components: str, memory: str
         "path": name,
         "wall_seconds": round(wall, 1),
         "cpu_seconds": {stage: round(seconds, 1) for stage, seconds in cpu(storage, run.id, path_name).items()},
-        "driver_mb": used.ru_maxrss // 1024,
+        "driver_mb": watch.memory // 1_000_000,
         "spill_predicted_mb": layout.get("spill", 0) // 1_000_000,
-        "disk_peak_mb": disk.peak // 1_000_000,
+        "disk_peak_mb": watch.disk // 1_000_000,
         "partitions": layout.get("partitions"),
         "bytes_per_pair": volumes(storage, run.id, int(run.summary()["ledger"]["total"]["rows_in"])),
         "kept": run.record()["kept"],
