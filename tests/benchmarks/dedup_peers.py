@@ -9,8 +9,8 @@ The corpora, and the truth about their near duplicates, are those of `near_dedup
 
 CPU-seconds are those of the whole process and its children, less what the same takes for four rows: start and end of
 the interpreter, imports, and for ours look-up tables and compiled kernels. Ratios are of medians over rounds in which
-the engines take turns. Recall: share of the pairs with an exact Jaccard similarity of at least 0.8 of which not both rows are kept.
-Precision: share of the removed rows to which a kept row is that similar, or equal.
+the engines take turns. Recall: share of the pairs with an exact Jaccard similarity of at least 0.8 of which not both
+rows are kept. Precision: share of the removed rows to which a kept row is that similar, or equal.
 """
 
 import argparse
