@@ -6,12 +6,18 @@ import itertools
 import json
 import random
 
+import numpy as np
+import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pairmill.curate import annotate, decide, groups, shardfiles, shards
+from pairmill.curate.dedup import minhash
 from pairmill.pairs import sources
 from pairmill.runs.storage import open_storage
 from pairmill.runs.units import Units
+from pairmill.spec.dedup import Dedup
 from pairmill.spec.load import loads
 
 SPEC = """
@@ -80,6 +86,38 @@ def test_every_removed_row_has_a_kept_partner_that_is_like_it(exact, near, keep,
     if exact != "off":
         kept = [key(row, exact) for number, row in enumerate(rows) if number not in removed]
         assert len(set(kept)) == len(kept)
+
+
+_WORDS = st.lists(st.sampled_from(["mill", "pair", "stone", "water", "grain", "wheel", "!"]), max_size=8)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    rows=st.lists(st.tuples(_WORDS, st.integers(0, 3), st.floats(0, 1, width=32)), min_size=1, max_size=30),
+    earlier=st.integers(0, 5),
+    keep=st.sampled_from(["first", "longest"]),
+    verify=st.sampled_from(["exact", "estimate"]),
+)
+def test_no_group_loses_all_its_members(rows, earlier, keep, verify):
+    """Whatever is in a group: some member stays, and what is removed names a member that stays and resembles it."""
+    dedup = Dedup.model_validate({"near": {"keep": keep, "verify": verify}})
+    said = pa.array([" ".join(words) for words, *_ in rows], pa.large_string())
+    ids = np.arange(len(rows)) - min(earlier, len(rows))  # negative: kept by an earlier run
+    near = np.array([group for _, group, _ in rows]) * 1000
+    same = [f"{group} {text}" for group, text in zip(near, said.to_pylist(), strict=True)]
+    exact = np.unique(same, return_inverse=True)[1]
+    signature = pa.array([row.tobytes() for row in minhash.signatures(said)], pa.large_binary())
+    priority = np.where(ids < 0, np.inf, [p for *_, p in rows])
+    columns = [pa.array(column) for column in (ids, exact, near, priority)] + [said, signature]
+    table = pa.table(columns, schema=decide.rows_schema(dedup.near))
+    removed = {row["pair_id"]: row for row in decide.walk(table, dedup).to_pylist()}
+    group, text = dict(zip(ids.tolist(), near, strict=True)), dict(zip(ids.tolist(), said.to_pylist(), strict=True))
+    assert {group[i] for i in ids.tolist() if i not in removed} == set(near)
+    for i, row in removed.items():
+        other = row["duplicate_of"]
+        assert i >= 0 and other not in removed and group[other] == group[i]
+        alike = text[i] == text[other] or verify == "estimate" or row["similarity"] >= 0.8
+        assert alike and (row["reason"] == "exact_duplicate") == (text[i] == text[other])
 
 
 @pytest.mark.parametrize("count", [0, 1, 30])
