@@ -14,6 +14,7 @@ import numpy as np
 from pairmill.curate.dedup.kernels import Kernel, compile_kernel
 
 VERSION = 1
+_SPREAD = np.uint64(0x9E3779B97F4A7C15)
 
 
 class Forest:
@@ -34,9 +35,13 @@ class Forest:
 
 def of_links(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Components of links between ids (int64): the ids, ascending, and the smallest id of each one's component."""
-    ids, numbers = np.unique(np.concatenate([left, right]), return_inverse=True)
+    ids = np.sort(np.concatenate([left, right]))  # np.unique hashes, which takes ten times as long
+    ids = ids[np.append(True, ids[1:] != ids[:-1])] if len(ids) else ids
+    table = np.full(1 << (2 * len(ids)).bit_length(), -1, np.int64)
+    numbers = np.empty((2, len(left)), np.int64)
+    _number()(ids, left, right, table, numbers)
     forest = Forest(len(ids))
-    forest.join(numbers[: len(left)], numbers[len(left) :])
+    forest.join(*numbers)
     return ids, ids[forest.labels()]
 
 
@@ -71,6 +76,15 @@ def _distinct(u: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 @cache
+def _number() -> Kernel:
+    """Return number(ids, left, right, table, numbers): the places of left and right among different ids, (2, n).
+
+    `table` is a power of two above 2 n, filled with -1: an open hash table of places.
+    """
+    return compile_kernel(_number_loop, "int64[] int64[] int64[]", "int64[::1] int64[:,::1]")
+
+
+@cache
 def _join() -> Kernel:
     return compile_kernel(_join_loop, "int64[] int64[]", "int64[::1]")
 
@@ -78,6 +92,21 @@ def _join() -> Kernel:
 @cache
 def _flatten() -> Kernel:
     return compile_kernel(_flatten_loop, "", "int64[::1]")
+
+
+def _number_loop(ids, left, right, table, numbers):  # type: ignore[no-untyped-def]
+    mask = table.size - 1
+    for i in range(ids.size):  # the upper half of an id is its shard
+        place = np.int64((np.uint64(ids[i]) * _SPREAD >> np.uint64(32)) * _SPREAD >> np.uint64(20)) & mask
+        while table[place] >= 0:
+            place = (place + 1) & mask
+        table[place] = i
+    for side, values in enumerate((left, right)):
+        for i in range(values.size):
+            place = np.int64((np.uint64(values[i]) * _SPREAD >> np.uint64(32)) * _SPREAD >> np.uint64(20)) & mask
+            while ids[table[place]] != values[i]:
+                place = (place + 1) & mask
+            numbers[side, i] = table[place]
 
 
 def _join_loop(left, right, parent):  # type: ignore[no-untyped-def]

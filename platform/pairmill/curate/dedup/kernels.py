@@ -14,6 +14,7 @@ import numpy as np
 
 Kernel = Callable[..., Any]
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)
+_STEPS = 32  # of a comparison, between looks at whether the threshold is still in reach
 
 
 def compile_kernel(function: Kernel, inputs: str, outputs: str, result: str = "void") -> Kernel:
@@ -140,12 +141,16 @@ def _walk(  # type: ignore[no-untyped-def]
                 small, large = min(stop - start, last - first), max(stop - start, last - first)
                 if small == 0 or small / large < threshold:
                     continue
+                needed = np.int64(threshold * (small + large) / (1 + threshold)) - 1  # of common values, or one more
                 x, y, common = start, first, 0
-                while x < stop and y < last:
-                    left, right = values[x], values[y]
-                    x += left <= right
-                    y += right <= left
-                    common += left == right
+                while x < stop and y < last and common + min(stop - x, last - y) >= needed:
+                    for _ in range(_STEPS):
+                        if x >= stop or y >= last:
+                            break
+                        left, right = values[x], values[y]
+                        x += left <= right
+                        y += right <= left
+                        common += left == right
                 similarity = common / (small + large - common)
                 if similarity >= threshold:
                     best = other
