@@ -8,7 +8,10 @@ import pytest
 
 from catalogue_job import curate
 from corpus import catalogue_rows, write_jsonl
+from pairmill.curate.distributed.layout import check_disk
 from pairmill.curate.job import Outcome
+from pairmill.errors import PairmillError
+from pairmill.runs.storage import open_storage
 from reading import table
 
 SHARDS = "resources.shard_size=60KB"
@@ -63,3 +66,16 @@ def test_every_layout_keeps_the_rows_of_the_single_task(layout, corpus, single, 
     assert found.run.id == single.run.id
     rejected = found.summary["ledger"]["total"]["rejected"]
     assert rejected["exact_duplicate"] >= 60 and rejected["near_duplicate"] >= 50
+
+
+def test_a_disk_that_is_too_small_is_refused_with_the_bytes_it_takes(tmp_path):
+    storage = open_storage(str(tmp_path))
+    check_disk(storage, 1)
+    with pytest.raises(PairmillError, match=r"about 1152921504.6 GB .* are free. Free some and run the same command"):
+        check_disk(storage, 1 << 60)
+
+
+@pytest.mark.usefixtures("local_ray")
+def test_a_spill_that_holds_not_one_band_is_refused_with_the_least(corpus, tmp_path):
+    with pytest.raises(PairmillError, match=r"resources.spill: .* Set it to at least \d+\.\d GB"):
+        curate(corpus / "*.jsonl", tmp_path, SHARDS, "resources.dedup=distributed", "resources.spill=1KB")

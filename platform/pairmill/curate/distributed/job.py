@@ -67,7 +67,7 @@ class Distributed:
 
     def _make_groups(self, method: str, link_memory: int) -> None:
         if not any(self._committed("bands-0", number) for number in range(len(self._shards))):
-            check_disk(self._storage, self._layout)
+            check_disk(self._storage, self._layout.spill)
         found, sources = 0, list[tuple[str, int]]()
         for number, chosen in enumerate(self._layout.passes or [[]]):
             options = {"bands": chosen, "first_pass": number == 0}
@@ -100,8 +100,8 @@ class Distributed:
             yield f"small-{number:03d}", partitions
             yield f"large-{number:03d}", partitions
 
-    def _committed(self, unit: str, number: int) -> bool:
-        return Units(self._storage, PREFIX).get(key(self._at, unit, number)) is not None
+    def _committed(self, unit: str, number: int, prefix: str = PREFIX, at: str = "") -> bool:
+        return Units(self._storage, prefix).get(key(at or self._at, unit, number)) is not None
 
     def _stars(self, sources: list[tuple[str, int]]) -> list[tuple[str, int]]:
         """Rounds of small-star and large-star until the links repeat; returns where the labels are."""
@@ -126,6 +126,10 @@ class Distributed:
         """Commit the decisions; return for each range where its shards find them."""
         at = f"distributed/{self._cut}"
         options = {"prefix": self._decide, "at": at}
+        if not any(self._committed("candidates", number, **options) for number in range(len(self._shards))):
+            units = Units(self._storage, PREFIX)
+            manifests = (units.get(key(self._at, "groups", number)) for number in range(len(self._shards)))
+            check_disk(self._storage, sum(found["rows"] for found in manifests if found) * self._layout.row_bytes)
         self._stage("candidates", "candidates", walk.write_candidates, "ranges", groups=self._at, **options)
         self._stage("walk", "walk", walk.walk_partition, "partitions", **options)
         self._delete("candidates", len(self._layout.ranges), ("rows",), **options)

@@ -35,7 +35,8 @@ class Layout:
     ranges: list[list[int]]  # shard numbers
     partitions: int
     passes: list[list[int]]  # band numbers
-    spill: int  # bytes of exchange files at a time, predicted
+    spill: int  # bytes of exchange files at a time, predicted, until the groups are known
+    row_bytes: int  # of a row's text and signature, which then go to the walk if the row is in a group
     piece: int  # rows that a unit holds at once
 
     def as_json(self) -> dict[str, Any]:
@@ -62,20 +63,21 @@ def plan(spec: CurateSpec, shards: list[tuple[int, int]], text: int) -> Layout:
         partitions=resources.partitions or max(1, math.ceil(4 * largest / resources.memory_per_task)),
         passes=[list(range(start, min(start + most, bands))) for start in range(0, bands, most)] if bands else [],
         spill=most * of_bands + base,
+        row_bytes=text // max(count, 1) + (4 * near.slots if near else 0),
         piece=piece,
     )
 
 
-def check_disk(storage: Storage, layout: Layout) -> None:
-    """Refuse to start where the storage's disk has less room than deduplication will take (object stores have room)."""
+def check_disk(storage: Storage, needed: int) -> None:
+    """Refuse to go on where the storage's disk has less room than exchange files take (object stores have room)."""
     if objects.is_remote(storage.uri):
         return
     free = shutil.disk_usage(objects.local_path(storage.uri)).free
-    if free < layout.spill:
+    if free < needed:
         raise PairmillError(
-            f"{storage.uri}: deduplication will take about {layout.spill / 1e9:.1f} GB there at a time, and "
-            f"{free / 1e9:.1f} GB are free. Free some, choose another storage, or set resources.spill below that: "
-            "it takes the bands in several passes."
+            f"{storage.uri}: deduplication will take about {needed / 1e9:.1f} GB there at a time, and "
+            f"{free / 1e9:.1f} GB are free. Free some and run the same command again, choose another storage, or set "
+            "resources.spill below that: it takes the bands in several passes."
         )
 
 
