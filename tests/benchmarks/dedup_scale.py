@@ -88,6 +88,7 @@ def job(folder: Path, corpus: Path, path_name: str, components: str, memory: str
         "wall_seconds": round(wall, 1),
         "cpu_seconds": {stage: round(seconds, 1) for stage, seconds in cpu(storage, run.id, path_name).items()},
         "driver_mb": watch.memory // 1_000_000,
+        "task_mb": peak(storage, path_name) // 1_000_000,
         "spill_predicted_mb": layout.get("spill", 0) // 1_000_000,
         "disk_peak_mb": watch.disk // 1_000_000,
         "partitions": layout.get("partitions"),
@@ -135,6 +136,15 @@ def cpu(storage: Path, run_id: str, path_name: str) -> Counter[str]:
             stage = f"{stage}: {path.stem.split('-')[0]}"
         seconds[stage] += record.get("cpu_seconds", 0)
     return seconds
+
+
+def peak(storage: Path, path_name: str) -> int:
+    """The most memory that a task of deduplication took."""
+    most = 0
+    for path in (*storage.glob("stages/groups/**/*.json"), *storage.glob("runs/*/g*/decide/**/*.json")):
+        if ("-" in path.stem) == (path_name == "distributed"):
+            most = max(most, json.loads(path.read_text()).get("record", {}).get("peak_rss", 0))
+    return most
 
 
 def main() -> None:

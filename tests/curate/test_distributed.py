@@ -8,11 +8,12 @@ import pytest
 
 from catalogue_job import curate
 from corpus import catalogue_rows, write_jsonl
+from pairmill.curate import decide
 from pairmill.curate.distributed.layout import check_disk
 from pairmill.curate.job import Outcome
 from pairmill.errors import PairmillError
 from pairmill.runs.storage import open_storage
-from reading import table
+from reading import committed, table
 
 SHARDS = "resources.shard_size=60KB"
 
@@ -66,6 +67,19 @@ def test_every_layout_keeps_the_rows_of_the_single_task(layout, corpus, single, 
     assert found.run.id == single.run.id
     rejected = found.summary["ledger"]["total"]["rejected"]
     assert rejected["exact_duplicate"] >= 60 and rejected["near_duplicate"] >= 50
+
+
+@pytest.mark.usefixtures("local_ray")
+def test_groups_of_one_task_may_be_walked_by_many(corpus, single, tmp_path, monkeypatch):
+    monkeypatch.setattr(decide, "memory", lambda spec, rows, text: 1 << 60)  # as of rows that no node can hold
+    found = curate(corpus / "*.jsonl", tmp_path, SHARDS, "resources.partitions=3")
+    assert decisions(found) == decisions(single)
+    assert [stage for stage in committed(found.run) if stage.startswith(("groups", "dedup"))] == [
+        "groups",
+        "dedup: candidates",
+        "dedup: walk",
+        "dedup: decisions",
+    ]
 
 
 def test_a_disk_that_is_too_small_is_refused_with_the_bytes_it_takes(tmp_path):

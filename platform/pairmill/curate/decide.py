@@ -12,6 +12,7 @@ their ids are negative) come first and stay.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -29,9 +30,15 @@ from pairmill.spec.dedup import Dedup, Near
 from pairmill.spec.rules import RULES
 
 VERSION = 2
+PIECE = 32 << 20  # bytes
 SCHEMA = pa.schema(
     [("pair_id", pa.int64()), ("reason", pa.string()), ("duplicate_of", pa.int64()), ("similarity", pa.float32())]
 )
+
+
+def memory(spec: CurateSpec, rows: int, text: int) -> int:
+    """Bytes that the single task needs for so many rows in groups: texts (`text` bytes each) and signatures, twice."""
+    return 900_000_000 + rows * (100 + 2 * (text + (4 * spec.dedup.near.slots if spec.dedup.near else 0)))
 
 
 def decide(item: dict[str, Any]) -> dict[str, Any]:
@@ -52,7 +59,8 @@ def decide(item: dict[str, Any]) -> dict[str, Any]:
 
 def walk(rows: pa.Table, dedup: Dedup) -> pa.Table:
     """The rows that duplicates remove, of rows as `eligible` gives them: whole groups, ordered by `pair_id`."""
-    rows = rows.take(_keep_order(rows, dedup.near))
+    if dedup.near and dedup.near.keep != "first":
+        rows = rows.take(_keep_order(rows, dedup.near))
     ids, same, group = (np.asarray(rows[name]) for name in ("pair_id", "exact", "near"))
     position = np.arange(len(rows))
     first = _first_in_order(same) if groups.same_text(dedup) else position
@@ -62,10 +70,11 @@ def walk(rows: pa.Table, dedup: Dedup) -> pa.Table:
         survivor = first == position
         chosen = np.flatnonzero(survivor)
         chosen = chosen[_in_groups(group[chosen])]
-        found = _walk(rows.take(chosen), near, dedup.exact is not None, int(np.count_nonzero(ids[chosen] < 0)))
-        lost = ~found.kept
-        partner[chosen[lost]] = chosen[found.partner[lost]]
-        similarity[chosen[lost]] = found.jaccard[lost]
+        for piece in _pieces(rows["text"], near.slots, chosen, group[chosen]) if len(chosen) else ():
+            found = _walk(rows.take(piece), near, dedup.exact is not None, int(np.count_nonzero(ids[piece] < 0)))
+            lost = ~found.kept
+            partner[piece[lost]] = piece[found.partner[lost]]
+            similarity[piece[lost]] = found.jaccard[lost]
         copies = ~survivor
         similarity[copies] = similarity[first[copies]]
         partner[copies] = partner[first[copies]]
@@ -87,6 +96,17 @@ def _in_groups(labels: np.ndarray) -> np.ndarray:
     """True where a label stands more than once."""
     _, inverse, counts = np.unique(labels, return_inverse=True, return_counts=True)
     return counts[inverse] > 1
+
+
+def _pieces(texts: pa.ChunkedArray, slots: int, rows: np.ndarray, group: np.ndarray) -> Iterator[np.ndarray]:
+    """The rows (ascending) of whole groups, PIECE bytes of text at a time or one group; shingle sets take 8 times."""
+    order = np.argsort(group, kind="stable")
+    size = np.asarray(pc.fill_null(pc.binary_length(texts), 0))[rows[order]] + slots
+    starts = np.flatnonzero(np.append(True, np.diff(group[order]) != 0))
+    numbers = np.cumsum(size)[starts] // PIECE
+    cuts = starts[np.flatnonzero(np.diff(numbers)) + 1]
+    for piece in np.split(order, cuts):
+        yield rows[np.sort(piece)]
 
 
 def _keep_order(rows: pa.Table, near: Near | None) -> np.ndarray:

@@ -268,19 +268,27 @@ class _Job:
         named = [*earlier, *({"index": shard["index"], "key": shard["key"]} for shard in plan)]
         rows.update((shard["index"], shard["rows"]) for shard in earlier)
         group_key = groups.key(spec, named)
-        alone = engine.Resources(resources.cpus, max(resources.memory, groups.memory(spec, sum(rows.values()))))
-        path = spec.resources.dedup
-        if path == "single" or (path == "auto" and engine.fits(alone)):
-            self._stage("groups", groups.find_groups, [{"shards": named, "key": group_key}], alone)
+        count, text = sum(rows.values()), sum(shard["text_size"] for shard in plan)
+        alone, whole = self._alone(groups.memory(spec, count), resources), None
+        if alone:
+            (found,) = self._stage("groups", groups.find_groups, [{"shards": named, "key": group_key}], alone)
+            whole = group_key
+            alone = self._alone(decide.memory(spec, found["rows"], text // max(count, 1)), resources)
+        if alone:
             decided = {"prefix": prefix, "key": "decisions"}
             self._stage("decide", decide.decide, [{"shards": named, "groups": group_key, **decided}], alone)
             return {shard["index"]: decided for shard in plan}
-        text = sum(shard["text_size"] for shard in plan)
         chosen = layout.plan(spec, [(shard["index"], rows[shard["index"]]) for shard in named], text)
         self.events.add("dedup layout", ranges=len(chosen.ranges), partitions=chosen.partitions, spill=chosen.spill)
         stages = Distributed(self.storage, self._stage, chosen, named, group_key, prefix, resources)
-        stages.find_groups(spec.resources.components, engine.largest_memory() // 2)
-        return {index: decided for decided in stages.decide() for index in decided["shards"]}
+        if not whole:
+            stages.find_groups(spec.resources.components, engine.largest_memory() // 2)
+        return {index: decided for decided in stages.decide(whole) for index in decided["shards"]}
+
+    def _alone(self, memory: int, resources: engine.Resources) -> engine.Resources | None:
+        """The resources of a single task of deduplication; None where it is to be many, or no node has the memory."""
+        path, alone = self.spec.resources.dedup, engine.Resources(resources.cpus, max(resources.memory, memory))
+        return alone if path == "single" or (path == "auto" and engine.fits(alone)) else None
 
     def _decontaminate(self, plan: list[dict[str, Any]], spec: Decontaminate, resources: engine.Resources) -> None:
         """Find the rows that hold texts of evaluation sets; later units are told of them, unless they only flag."""

@@ -122,15 +122,17 @@ class Distributed:
             self._delete(small, count, ("links",))
         raise PairmillError(f"components did not settle in {MAX_ROUNDS} rounds: please report this run")
 
-    def decide(self) -> list[dict[str, Any]]:
-        """Commit the decisions; return for each range where its shards find them."""
+    def decide(self, whole: str | None = None) -> list[dict[str, Any]]:
+        """Commit the decisions; return for each range where its shards find them. `whole`: the unit of a single task
+        that found the groups."""
         at = f"distributed/{self._cut}"
         options = {"prefix": self._decide, "at": at}
         if not any(self._committed("candidates", number, **options) for number in range(len(self._shards))):
-            units = Units(self._storage, PREFIX)
-            manifests = (units.get(key(self._at, "groups", number)) for number in range(len(self._shards)))
+            units, numbers = Units(self._storage, PREFIX), range(len(self._shards))
+            manifests = map(units.get, [whole] if whole else [key(self._at, "groups", number) for number in numbers])
             check_disk(self._storage, sum(found["rows"] for found in manifests if found) * self._layout.row_bytes)
-        self._stage("candidates", "candidates", walk.write_candidates, "ranges", groups=self._at, **options)
+        named = {"groups": self._at, "whole": whole}
+        self._stage("candidates", "candidates", walk.write_candidates, "ranges", **named, **options)
         self._stage("walk", "walk", walk.walk_partition, "partitions", **options)
         self._delete("candidates", len(self._layout.ranges), ("rows",), **options)
         self._stage("decisions", "decisions", by_shard.gather_decisions, "ranges", **options)

@@ -18,7 +18,7 @@ def write_candidates(item: dict[str, Any]) -> dict[str, Any]:
 
     def work(units: Units) -> dict[str, Any]:
         spec, storage = CurateSpec.model_validate(item["spec"]), units.storage
-        grouped = Units(storage, PREFIX).get(key(item["groups"], "groups", item["number"]))
+        grouped = Units(storage, PREFIX).get(item["whole"] or key(item["groups"], "groups", item["number"]))
         assert grouped is not None, "groups are committed before candidates are sought"
         exclusions = exclude.load(item["storage"], item["exclude"])
         rows = decide.eligible(storage, spec, grouped, item["shards"], exclusions, item.get("contaminated"))
