@@ -7,9 +7,10 @@
   star      the same text with a number of its own each: a million near copies
   crowd     `page 483920`: a million short texts that share most of their bands and are not alike
 
-Right is: both paths keep the same rows; the chain's are those of the plain loop over shingle sets; one of the copies
-and of the star stays; of the crowd 2,000 removed rows, drawn at random, resemble the kept row that removes them. CPU
-is that of the units of deduplication.
+Right is: both paths keep the same rows; of the chain no fewer than the plain loop over shingle sets, and 2 % more at
+most (in a group of this size only kept rows that share a band are compared, which finds 95 % of what is just at the
+threshold); one of the copies and of the star; 2,000 removed rows of the chain and the crowd, drawn at random, resemble
+the kept row that removes them. CPU is that of the units of deduplication.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ def plain_chain(texts: list[str]) -> int:
     return len(kept)
 
 
-def unjustified(run: Any, texts: list[str]) -> int:
+def unjustified(run: Any) -> int:
     """Of 2,000 removed rows, those that the kept row which removes them does not resemble."""
     kept = dict(zip(*(table(run, "kept")[name].to_pylist() for name in ("pair_id", "anchor")), strict=True))
     removed = table(run, "rejected", ["anchor", "duplicate_of"]).to_pylist()
@@ -115,12 +116,12 @@ def main() -> None:
                 "same": single["rows"] == many["rows"],
             }
             result |= {f"cpu_seconds, {path}": facts["cpu_seconds"] for path, (_, facts) in found.items()}
-            if shape == "crowd":
-                result["unjustified of 2,000"] = unjustified(run, texts)
-            elif shape == "chain":
+            if shape in ("chain", "crowd"):
+                result["unjustified of 2,000"] = unjustified(run)
+            if shape == "chain":
                 result["kept by the plain loop"] = plain_chain(texts)
-        right = {"copies": 1, "star": 1, "chain": result.get("kept by the plain loop")}.get(shape, result["kept"])
-        if not result["same"] or result["kept"] != right or result.get("unjustified of 2,000"):
+        least = result.get("kept by the plain loop", 1 if shape in ("copies", "star") else result["kept"])
+        if not result["same"] or not least <= result["kept"] <= 1.02 * least or result.get("unjustified of 2,000"):
             failed.append(shape)
         results.append(result)
         print(json.dumps(result), flush=True)
