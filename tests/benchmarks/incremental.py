@@ -29,7 +29,7 @@ SPEC = """
 kind: curate
 name: {name}
 inputs:
-  - {{name: pairs, format: parquet, path: {path}, form: bitext, language: trust,
+  - {{name: pairs, format: parquet, path: {paths}, form: bitext, language: trust,
      columns: {{anchor: src, positive: tgt, positive_lang: lang}}, langs: {{anchor: en}}}}
 filters: {{preset: none}}
 output: {{rejected: refs}}
@@ -37,9 +37,9 @@ dedup: {{against: [{against}]}}
 """
 
 
-def job(folder: Path, storage: Path, name: str, path: Path, against: str = "") -> Any:
+def job(folder: Path, storage: Path, name: str, paths: list[Path], against: str = "") -> Any:
     spec = folder / f"{name}.yaml"
-    spec.write_text(SPEC.format(name=name, path=path, against=against))
+    spec.write_text(SPEC.format(name=name, paths=json.dumps(list(map(str, paths))), against=against))
     before = cpu(storage)
     command = [sys.executable, "-m", "pairmill", "run", str(spec), "--storage", str(storage)]
     subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT / "platform")}, cwd=ROOT, check=True)
@@ -70,9 +70,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="pairmill-incremental-") as place:
         folder = Path(place)
         write(given.data, folder / "corpus", given.rows, given.rows // 10)
-        first, first_cpu = job(folder, folder / "store", "first", folder / "corpus/pairs-0000[0-8].parquet")
-        new, new_cpu = job(folder, folder / "store", "new", folder / "corpus/pairs-00009.parquet", first.id)
-        whole, whole_cpu = job(folder, folder / "whole", "whole", folder / "corpus/*.parquet")
+        files = sorted((folder / "corpus").glob("*.parquet"))
+        first, first_cpu = job(folder, folder / "store", "first", files[:9])
+        new, new_cpu = job(folder, folder / "store", "new", files[9:], first.id)
+        whole, whole_cpu = job(folder, folder / "whole", "whole", files)
         union, one = kept(first, new), kept(whole)
         result = {
             "rows": given.rows,

@@ -100,7 +100,7 @@ def under_way(storage: Path, phase: str, method: str = "stars") -> bool:
     return any(next(storage.glob(f"{place}/{PHASES[phase]}*"), None) for place in places)
 
 
-def until(found: Callable[[], Any], what: str, seconds: float = 120) -> Any:
+def until(found: Callable[[], Any], what: str, seconds: float = 600) -> Any:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if result := found():
