@@ -74,7 +74,9 @@ def _groups(storage: Storage, spec: CurateSpec, shards: list[dict[str, Any]]) ->
         forest.join(found.labels, own)
         counts = {"unresolved": found.unresolved}
     labels = forest.labels()
-    grouped = np.flatnonzero(_several(labels))
+    undecided = np.zeros(len(ids), bool)  # groups of earlier runs' rows alone are not: these stay
+    undecided[labels[ids >= 0]] = True
+    grouped = np.flatnonzero(_several(labels) & undecided[labels])
     columns = [ids[grouped], ids[first[grouped]], ids[labels[grouped]]]
     return pa.table([pa.array(column) for column in columns], schema=SCHEMA), counts
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pairmill.curate import arrays, codepoints
 from pairmill.curate.heuristics.scripts import script_of, weights
-from pairmill.curate.language import engine, kernels, noise, py3langid
+from pairmill.curate.language import engine, kernels, letters, noise, py3langid
 
 CONTINUATION = "\x80-\xbf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ"
 MOJIBAKE = f"[ÂÃÄÅÆÇÎÏÐÑÒÓ×ØÙÚÛàáâãäåæçèéêëìíîï][{CONTINUATION}]"
@@ -38,11 +38,13 @@ def reference(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
         counts[:, getattr(kernels, count)] = arrays.sums(classes == getattr(codepoints, kind), offsets)
     digit, letter = classes == codepoints.DIGIT, (classes == codepoints.LETTER) & (flat < 0x250)
     starts, ends, words = arrays.stretches(digit | letter, offsets)
-    digits, letters = (np.append(0, np.cumsum(kind)) for kind in (digit, letter))
-    beside = np.where(digits[ends] > digits[starts], letters[ends] - letters[starts], 0)
+    digits_, letters_ = (np.append(0, np.cumsum(kind)) for kind in (digit, letter))
+    beside = np.where(digits_[ends] > digits_[starts], letters_[ends] - letters_[starts], 0)
     counts[:, kernels.BESIDE_DIGITS] = arrays.sums(beside, words)
     counts[:, kernels.MOJIBAKE] = pc.count_substring_regex(texts, MOJIBAKE).to_numpy(zero_copy_only=False)
     counts[:, kernels.UNDECODED] = pc.count_substring(texts, "\ufffd").to_numpy(zero_copy_only=False)
+    decisive = [ord(letter) for _, wanted, _ in letters.DECISIVE for letter in wanted]
+    counts[:, kernels.DECISIVE] = arrays.sums(np.isin(flat, decisive), offsets)
     scripts = np.zeros((len(texts), len(weights())), np.int64)
     rows = np.repeat(np.arange(len(texts)), np.diff(offsets))
     np.add.at(scripts, (rows, script_of()[flat]), classes == codepoints.LETTER)
@@ -52,6 +54,7 @@ def reference(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
 @settings(max_examples=300, deadline=None)
 @given(TEXTS, st.integers(0, 2))
 @example(["a1b2-c 3d4 ab", "", "1a", "a1", "é9é à٣"], 0)
+@example(["Ӕ ӕ", "Ӕ"], 0)
 @example(["Ã©Ã", "©Ã©", "Ð¡Ð¾Ð»", "Ã", "\x80"], 1)
 def test_counts_are_those_of_the_plain_way(texts: list[str], start: int) -> None:
     rows = column(texts)[start:]
