@@ -7,7 +7,6 @@ from functools import cache
 
 import numpy as np
 
-from pairmill.curate import codepoints
 from pairmill.curate.codepoints import DIGIT, LIMIT, MARK, SPACE
 from pairmill.curate.dedup.kernels import Kernel, compile_kernel
 
@@ -17,7 +16,6 @@ SCRIPT, DECIDES = 9, 1 << 15
 CHARACTERS, LETTERS, MARKS, SPACES, DIGITS, BESIDE_DIGITS, MOJIBAKE, UNDECODED, COMBINING, DECISIVE = range(10)
 COUNTS = 10
 _KIND, _SCRIPTS = 15, 63
-_LETTER = codepoints.LETTER
 _PAIR = LEAD | CONTINUATION
 _REPLACEMENT = 0xFFFD
 _SEARCH = 30  # bytes in which a part of an excerpt looks for white space to begin behind
@@ -42,14 +40,6 @@ def tally() -> Kernel:
     in `letters.DECISIVE`. And to `scripts` (n, scripts): letters of each script.
     """
     return compile_kernel(_tally, "uint8[] int64[] uint16[]", "int64[:,::1] int64[:,::1]")
-
-
-@cache
-def letters() -> Kernel:
-    """Return letters(data, offsets, rows, classes, cut, most, found): how many of the first `cut` characters of each of
-    some UTF-8 texts (`rows`) are letters, counted up to `most`. `classes` is a table by code point (`codepoints`).
-    """
-    return compile_kernel(_letters, "uint8[] int64[] int64[] uint8[] int64 int64", "int64[::1]")
 
 
 def _excerpt(data, offsets, cut, parts, out, out_offsets):  # type: ignore[no-untyped-def]
@@ -138,27 +128,3 @@ def _tally(data, offsets, properties, counts, scripts):  # type: ignore[no-untyp
         count[UNDECODED] += undecoded
         count[COMBINING] += combining
         count[DECISIVE] += decisive
-
-
-def _letters(data, offsets, rows, classes, cut, most, found):  # type: ignore[no-untyped-def]
-    for n in range(rows.size):
-        text = data[offsets[rows[n]] : offsets[rows[n] + 1]]
-        i = characters = letters = 0
-        while i < text.size and characters < cut and letters < most:
-            c = np.int64(text[i])
-            width = 1
-            if c >= 0x80:
-                width = 2 + (c >= 0xE0) + (c >= 0xF0)
-                if i + width > text.size:  # not UTF-8: who makes a string of it, says so
-                    break
-                if width == 2:
-                    c = (c & 0x1F) << 6 | text[i + 1] & 0x3F
-                elif width == 3:
-                    c = (c & 0x0F) << 12 | (text[i + 1] & 0x3F) << 6 | text[i + 2] & 0x3F
-                else:
-                    c = (c & 0x07) << 18 | (text[i + 1] & 0x3F) << 12 | (text[i + 2] & 0x3F) << 6 | text[i + 3] & 0x3F
-                    c = min(c, LIMIT - 1)
-            i += width
-            characters += 1
-            letters += classes[c] == _LETTER
-        found[n] = letters
