@@ -29,7 +29,7 @@ class LoadedSpec:
     """A checked spec. `public` is its full content with `${env:...}` references left unread: what records may keep."""
 
     name: str
-    spec: CurateSpec
+    spec: Any
     public: dict[str, Any]
 
     def yaml(self) -> str:
@@ -62,7 +62,7 @@ def loads(text: str, name: str, sets: Sequence[str] = ()) -> LoadedSpec:
         spec = model.model_validate(document.data)
     except ValidationError as error:
         raise SpecError("\n".join(_messages(error, document, model))) from None
-    return LoadedSpec(name, spec, _public(spec, document))  # type: ignore[arg-type]
+    return LoadedSpec(name, spec, _public(spec, document))
 
 
 def schema(kind: str | None = None) -> str:
