@@ -5,13 +5,13 @@
   chain     10,000 texts of 60 words, each the one before it with the first word gone and one new: A ~ B ~ C ~ ...
   copies    one boilerplate text, a million times
   star      the same text with a number of its own each: a million near copies
-  crowd     `page 1483920`: a million short texts that share many of their bands, none of them 0.8 alike
+  crowd     `page 1483920`: a million short texts that share many of their bands; only numbers that repeat a digit or two are 0.8 alike
   prefixes  `page 100`, `page 1001`: the same without a fixed length, so that a number is 0.8 like its longer ones
 
 Right is: both paths keep the same rows; of the chain no fewer than the plain loop over shingle sets, and 2 % more at
 most (in a group of this size only kept rows that share a band are compared, which finds 95 % of what is just at the
-threshold); one of the copies and of the star; all of the crowd; 2,000 removed rows of the chain and the
-prefixes, drawn at random, resemble the kept row that removes them. CPU is that of the units of deduplication.
+threshold); one of the copies and of the star; 999 of 1,000 of the crowd; removed rows of chain, crowd and
+prefixes (2,000 drawn at random) resemble the kept row that removes them. CPU is that of the units of deduplication.
 """
 
 from __future__ import annotations
@@ -118,11 +118,11 @@ def main() -> None:
                 "same": single["rows"] == many["rows"],
             }
             result |= {f"cpu_seconds, {path}": facts["cpu_seconds"] for path, (_, facts) in found.items()}
-            if shape in ("chain", "prefixes"):
+            if shape in ("chain", "crowd", "prefixes"):
                 result["unjustified of 2,000"] = unjustified(run)
             if shape == "chain":
                 result["kept by the plain loop"] = plain_chain(texts)
-        least = {"copies": 1, "star": 1, "crowd": len(texts), "prefixes": result["kept"]}.get(shape, 0)
+        least = {"copies": 1, "star": 1, "crowd": 0.999 * len(texts), "prefixes": result["kept"]}.get(shape, 0)
         least = result.get("kept by the plain loop", least)
         if not result["same"] or not least <= result["kept"] <= 1.02 * least or result.get("unjustified of 2,000"):
             failed.append(shape)
