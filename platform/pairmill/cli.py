@@ -60,13 +60,13 @@ def run(
     from pairmill.spec.load import load
 
     loaded = load(spec, sets)
-    from pairmill.curate.job import run_curate
+    from pairmill.jobs import run_job
     from pairmill.report.text import summarise
 
     command = " ".join(["pairmill run", spec, *[f"--set {item}" for item in sets]])
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # engine.start sets it again: Ray replaces it
     try:
-        outcome = run_curate(loaded, storage, address, fresh, command, say)
+        outcome = run_job(loaded, storage, address, fresh, command, say)
     except KeyboardInterrupt:
         say("stopped; the same command resumes the run")
         raise typer.Exit(130) from None
@@ -88,7 +88,7 @@ def validate(
     for spec in specs:
         try:
             loaded = load(spec, sets)
-            print(f"{spec}: valid ({loaded.spec.kind} {loaded.spec.name}, {len(loaded.spec.inputs)} inputs)")
+            print(f"{spec}: valid ({loaded.spec.kind} {loaded.spec.name})")
         except SpecError as error:
             errors.append(str(error))
     if errors:

@@ -1,14 +1,17 @@
-"""What the command line prints at the end of a run: the ledger in a few lines, and where the report lies."""
+"""What the command line prints at the end of a run: its ledger or its learning in a few lines, and where the report is."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pairmill.pairs.ledger import Counts
-from pairmill.report.show import duration, fact, one_line, share, value, whole
+from pairmill.report import evaluations
+from pairmill.report.evaluations import Group, interval, percent
+from pairmill.report.show import duration, fact, one_line, plural, share, value, whole
 
 REASONS_NAMED = 4
+GROUPS_NAMED = 12
 
 
 def report_uri(run: Mapping[str, Any]) -> str:
@@ -26,8 +29,15 @@ def largest(counts: Mapping[str, int], named: int = REASONS_NAMED) -> str:
 
 
 def summarise(summary: Mapping[str, Any]) -> str:
-    """Five lines or so of plain text, safe to print whatever the input's names hold. No trailing line break."""
+    """Some lines of plain text, safe to print whatever the input's names hold. No trailing line break."""
     run = summary.get("run") or {}
+    tell = {"train": _training, "pretrain": _training, "pipeline": _pipeline}.get(str(run.get("kind")), _curating)
+    took = "" if run.get("seconds") is None else f" in {duration(run['seconds'])}"
+    head = f"{one_line(str(run.get('id') or 'unknown'))}  {fact(run.get('state') or 'unknown')}{took}"
+    return "\n".join([head, *tell(summary), f"  {'report':<12}{one_line(report_uri(run), 4096)}"])
+
+
+def _curating(summary: Mapping[str, Any]) -> list[str]:
     total = Counts.from_json((summary.get("ledger") or {}).get("total") or {})
     rejected, unreadable = total.rejected.total(), total.quarantine.total()
     table = [
@@ -42,8 +52,6 @@ def summarise(summary: Mapping[str, Any]) -> str:
         ("quarantine", whole(unreadable), largest(total.quarantine)),
     ]
     wide = max(len(count) for _, count, _ in table)
-    took = "" if run.get("seconds") is None else f" in {duration(run['seconds'])}"
-    head = f"{one_line(str(run.get('id') or 'unknown'))}  {fact(run.get('state') or 'unknown')}{took}"
     body = [f"  {name:<12}{count:>{wide}}  {note}".rstrip() for name, count, note in table]
     broken = [
         f"  {'expected':<12}{fact(item.get('what'))}: found {value(item.get('found'))}, "
@@ -51,4 +59,61 @@ def summarise(summary: Mapping[str, Any]) -> str:
         for item in summary.get("expectations") or []
         if not item.get("holds")
     ]
-    return "\n".join([head, *body, *broken, f"  {'report':<12}{one_line(report_uri(run), 4096)}"])
+    return [*body, *broken]
+
+
+def _training(summary: Mapping[str, Any]) -> list[str]:
+    training, model = summary.get("training") or {}, summary.get("model") or {}
+    early = ", stopped early" if training.get("stopped_early") else ""
+    speed = f"{value(training.get('rows_per_second'))} rows/s, {value(training.get('tokens_per_second'))} tokens/s"
+    losses = [point["loss"] for point in summary.get("curve") or [] if point.get("loss") is not None]
+    return [
+        f"  {'steps':<12}{value(training.get('steps'))}{early}, {speed}",
+        *([f"  {'loss':<12}{value(losses[0])} → {value(losses[-1])}"] if losses else []),
+        *_held_out(evaluations.groups(summary)),
+        *([f"  {'model':<12}{one_line(str(model['place']), 4096)}"] if model.get("place") else []),
+    ]
+
+
+def _held_out(found: Sequence[Group]) -> list[str]:
+    """A line per group: before → after, with the 95 % interval of what is after."""
+    shown = found[:GROUPS_NAMED]
+    names = [one_line(group.name, 60) for group in shown]
+    wide = max(map(len, names), default=0)
+    told = [f"{name:<{wide}}  {_figures(group)}" for name, group in zip(names, shown, strict=True)]
+    told += [f"and {plural(len(found) - len(shown), 'more group')}"] if len(found) > len(shown) else []
+    return [f"  {'' if number else 'held out':<12}{line}" for number, line in enumerate(told)]
+
+
+def _figures(group: Group) -> str:
+    if group.kind == "scored":
+        return f"Spearman {_both(group, 'spearman')}, {plural(group.rows, 'row')}"
+    if group.kind == "masked":
+        return (
+            f"loss {_both(group, 'loss')} (unigram {value(group.after.get('unigram_loss'))}), accuracy "
+            f"{percent(group.after.get('accuracy'))} (unigram {percent(group.after.get('unigram_accuracy'))})"
+        )
+    ways = []
+    for start, end, before, after in group.ways():
+        first = f"{percent(before.get('accuracy'))} → " if before else ""
+        ways.append(f"{start} to {end} {first}{percent(after.get('accuracy'))} ({interval(after.get('interval'))})")
+    return f"{', '.join(ways)}, {plural(group.rows, 'row')}"
+
+
+def _both(group: Group, figure: str) -> str:
+    before = group.before.get(figure)
+    return value(group.after.get(figure)) if before is None else f"{value(before)} → {value(group.after.get(figure))}"
+
+
+def _pipeline(summary: Mapping[str, Any]) -> list[str]:
+    """A line per step, then what its training gained."""
+    steps = summary.get("steps") or []
+    names = [one_line(str(step.get("name")), 40) for step in steps]
+    wide = max([12, *(len(name) + 2 for name in names)])
+    told = []
+    for name, step in zip(names, steps, strict=True):
+        how = "reused" if step.get("reused") else f"{fact(step.get('state'))} in {duration(step.get('seconds'))}"
+        figures = ", ".join(f"{one_line(label, 60)} {fact(one)}" for label, one in (step.get("figures") or {}).items())
+        told.append(f"  {name:<{wide}}{fact(step.get('kind'))} {how}{': ' if figures else ''}{figures}")
+        told += _held_out(evaluations.groups(step.get("summary") or {}))
+    return told

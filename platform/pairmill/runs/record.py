@@ -85,10 +85,10 @@ class Run:
 
 
 class Events:
-    """The run's log, in numbered segments `events/000001.jsonl` (object stores cannot append)."""
+    """A log of the run, in numbered segments `events/000001.jsonl` (object stores cannot append)."""
 
-    def __init__(self, run: Run):
-        self._run = run
+    def __init__(self, run: Run, folder: str = "events"):
+        self._run, self._folder = run, folder
         self._number = 1
         self._lines: list[str] = []
         self._flushed = time.monotonic()
@@ -109,17 +109,17 @@ class Events:
         if not self._lines:
             return
         data = ("\n".join(self._lines) + "\n").encode("utf-8", "replace")
-        while not self._run.storage.put_if_absent(self._run.path(f"events/{self._number:06d}.jsonl"), data):
+        while not self._run.storage.put_if_absent(self._run.path(f"{self._folder}/{self._number:06d}.jsonl"), data):
             self._number += 1
         self._lines.clear()
         self._flushed = time.monotonic()
 
 
-def read_events(run: Run) -> list[dict[str, Any]]:
-    """All events of a run, oldest segment first."""
+def read_events(run: Run, folder: str = "events", after: int = 0) -> list[dict[str, Any]]:
+    """The events of a run, oldest segment first; of the segments behind number `after`."""
     events: list[dict[str, Any]] = []
-    number = 1
-    while (data := run.storage.get(run.path(f"events/{number:06d}.jsonl"))) is not None:
+    number = after + 1
+    while (data := run.storage.get(run.path(f"{folder}/{number:06d}.jsonl"))) is not None:
         events += [json.loads(line) for line in data.decode().splitlines()]
         number += 1
     return events

@@ -20,8 +20,9 @@ from pairmill.spec.builders import FORMS
 from pairmill.spec.curate import CurateSpec
 from pairmill.spec.inputs import FORMATS
 from pairmill.spec.text import Document, Path, dotted, override, parse, resolve_environment
+from pairmill.spec.train import TrainSpec
 
-KINDS: dict[str, type[Model]] = {"curate": CurateSpec}
+KINDS: dict[str, type[Model]] = {"curate": CurateSpec, "train": TrainSpec}
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,41 @@
+"""Which class does which kind of job. Imported one by one: a curate job needs no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from pairmill.errors import PairmillError
+
+if TYPE_CHECKING:
+    from pairmill.runs.job import Job, Outcome
+    from pairmill.spec.load import LoadedSpec
+
+CLASSES = {
+    "curate": "pairmill.curate.job:Curate",
+    "train": "pairmill.train.job:Train",
+}
+
+
+def job_class(kind: str) -> type[Job]:
+    """Raises PairmillError where the libraries of a kind are not installed."""
+    module, _, name = CLASSES[kind].partition(":")
+    try:
+        found: type[Job] = getattr(import_module(module), name)
+    except ModuleNotFoundError as error:
+        if error.name and error.name.split(".")[0] == "pairmill":
+            raise
+        raise PairmillError(
+            f"kind: {kind} needs {error.name}, which is not installed. Install it: pip install 'pairmill[train]'"
+        ) from error
+    return found
+
+
+def run_job(
+    loaded: LoadedSpec, storage: str, address: str | None, fresh: bool, command: str, say: Callable[[str], None]
+) -> Outcome:
+    """Run a job of any kind, resume it, wait for whoever is running it, or find it done."""
+    from pairmill.runs.job import start
+
+    return start(job_class(loaded.spec.kind), loaded, storage, address, fresh, command, say)

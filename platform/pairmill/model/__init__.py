@@ -1,0 +1,1 @@
+"""Models: encoders, pooling, tokenizers, adapters, export."""

@@ -1,0 +1,59 @@
+"""`kind: train`: contrastive, multi-task and distillation training of an encoder on prepared pairs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from pairmill.spec.base import switch
+from pairmill.spec.data import DataEntry, Mixing, check_entries
+from pairmill.spec.model import Encoder, Place
+from pairmill.spec.objectives import Contrastive, Matryoshka, Terms, needs
+from pairmill.spec.training import Checkpoints, Evaluation, Length, Name, Optimizer, Resources
+
+
+class TrainSpec(Length):
+    kind: Literal["train"]
+    name: Name
+    model: Encoder
+    teacher: Place | Literal["initial"] | None = Field(
+        None, description="A frozen model that objectives read: a place, or `initial`, the model as training finds it."
+    )
+    data: list[DataEntry] = Field(min_length=1)
+    mixing: Mixing = Mixing()
+    objective: Terms = Field([Contrastive()], description="Of entries that have none: one term, or weighted terms.")
+    matryoshka: Annotated[Matryoshka | None, BeforeValidator(switch)] = None
+    batch_size: int = Field(64, gt=1, description="Rows of a global batch, over all ranks.")
+    accumulate: int = Field(1, gt=0, description="Batches per optimiser step; each has its own in-batch negatives.")
+    optimizer: Optimizer = Optimizer()
+    precision: Literal["fp32", "bf16"] = Field("fp32", description="bf16: autocast; the weights stay fp32.")
+    evaluate: Evaluation = Evaluation()
+    checkpoints: Checkpoints = Checkpoints()
+    seed: int = Field(0, ge=0)
+    resources: Resources = Resources()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> TrainSpec:
+        check_entries(self.data, self.mixing)
+        for entry in self.data:
+            asked = needs(entry.objective or self.objective)
+            if "negatives" in asked and not entry.negatives:
+                raise ValueError(f"data: {entry.name}: its objective reads hard negatives: set `negatives: h`")
+            if asked & {"teacher_anchor", "teacher_positive"} and self.teacher is None:
+                raise ValueError(f"data: {entry.name}: its objective has a teacher: set `teacher`, such as `initial`")
+            for side in (entry.prompts.anchor, entry.prompts.positive):
+                if side is not None and self.model.prompts and side not in self.model.prompts:
+                    known = ", ".join(self.model.prompts)
+                    raise ValueError(f"data: {entry.name}: prompt {side!r} is not in model.prompts: {known}")
+        sizes = [entry.batch_size or self.batch_size for entry in self.data]
+        wrong = next((size for size in sizes if size % self.resources.workers), None)
+        if wrong is not None:
+            raise ValueError(
+                f"batch_size {wrong} cannot be divided among {self.resources.workers} workers: use a multiple"
+            )
+        if self.model.architecture is not None and self.teacher == "initial":
+            raise ValueError("teacher: initial: a model from scratch knows nothing yet. Name another model")
+        return self
+
+

@@ -1,0 +1,1 @@
+"""Training: prepared data, batch plan, objectives, the loop."""

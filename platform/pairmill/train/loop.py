@@ -1,0 +1,233 @@
+"""The training loop of one rank: batches in, steps done, figures and checkpoints out.
+
+A step's batch, learning rate and random numbers are functions of its number, so a training that starts at a checkpoint
+goes on exactly as one that never stopped, with any number of ranks.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from pairmill.errors import PairmillError
+from pairmill.model.encoder import evaluating
+from pairmill.runs.record import Events
+from pairmill.spec.training import EarlyStopping
+from pairmill.train import batches, held_out, optimizer
+from pairmill.train.checkpoints import Checkpoints, State, load_optimizer, optimizer_tensors
+from pairmill.train.gradient_cache import Cached, Embed, Randomness, Tokens, World, sum_gradients
+from pairmill.train.objectives.base import Objective
+from pairmill.train.plan import Plan
+from pairmill.train.reader import Batch, Prefetcher, Reader
+
+LOWER_IS_BETTER = ("loss", "alignment", "uniformity")
+
+
+@dataclass
+class Loop:
+    """What a rank trains with. `encoder` gives vectors; `objectives` are by data entry."""
+
+    spec: Any
+    encoder: nn.Module
+    objectives: dict[str, Objective]
+    plan: Plan
+    reader: Reader
+    holdout: Reader
+    held_out: list[dict[str, Any]]
+    teacher: nn.Module | None = None
+    teacher_sides: dict[str, frozenset[str]] = field(default_factory=dict)
+    world: World = field(default_factory=World)
+    checkpoints: Checkpoints | None = None
+    log: Events | None = None
+
+    def __post_init__(self) -> None:
+        own = nn.ModuleList(dict.fromkeys(self.objectives.values()))
+        self.parts = nn.ModuleDict({"encoder": self.encoder, "objectives": own})
+        self.optimizer = optimizer.make(self.parts, self.spec.optimizer)
+        self.trained = [p for p in self.parts.parameters() if p.requires_grad]
+        self.facts: dict[str, Any] = {"evaluations": [], "best": None, "bad": 0, "stopped": False}
+        self.saved = time.monotonic()
+
+    @property
+    def device(self) -> torch.device:
+        return self.trained[0].device
+
+    def run(self) -> dict[str, Any]:
+        """Train to the end, from the newest checkpoint; returns the evaluations. Raises PairmillError."""
+        step = self._resume()
+        if step == 0 and not self.facts["evaluations"]:
+            self._evaluate(0)
+        self.parts.train()
+        reading = Prefetcher(self.plan, self.reader, step * self.spec.accumulate, self.world.rank, self.world.size)
+        with closing(reading):
+            for group in self._steps(iter(reading), step):
+                if self.facts["stopped"]:
+                    break
+                started = time.monotonic()
+                self._step(step, group, started)
+                step += 1
+                self._after(step)
+        if self.facts["evaluations"][-1]["step"] != step:
+            self._evaluate(step)
+        if self.checkpoints:
+            self.checkpoints.wait()
+        return {**self.facts, "steps": step}
+
+    def _steps(self, reading: Iterator[Batch], step: int) -> Iterator[list[Batch]]:
+        """The batches of each optimiser step."""
+        total = len(self.plan) // self.spec.accumulate
+        for _ in range(step, total):
+            yield [next(reading) for _ in range(self.spec.accumulate)]
+
+    def _step(self, step: int, group: Sequence[Batch], started: float) -> None:
+        total = len(self.plan) // self.spec.accumulate
+        rate = optimizer.learning_rate(self.spec.optimizer, step, total)
+        optimizer.set_rate(self.optimizer, rate)
+        self.optimizer.zero_grad(set_to_none=True)
+        figures: dict[str, float] = {}
+        for number, read in enumerate(group):
+            for name, value in self._backward(step * len(group) + number, read, 1 / len(group)).items():
+                figures[name] = figures.get(name, 0.0) + value / len(group)
+        sum_gradients(self.trained, self.world)
+        norm = nn.utils.clip_grad_norm_(self.trained, self.spec.optimizer.clip or math.inf)
+        if not math.isfinite(figures["loss"]) or not math.isfinite(float(norm)):
+            raise self._not_finite(step, group, figures["loss"], float(norm))
+        self.optimizer.step()
+        tokens = sum(len(column.values) for read in group for column in read.tokens.values())
+        self._log(
+            "step",
+            step=step + 1,
+            entry=group[0].step.group.entry,
+            group=group[0].step.group.name,
+            **figures,
+            lr=rate,
+            gradient_norm=float(norm),
+            rows=sum(len(read.step.rows) for read in group),
+            tokens=tokens * self.world.size,
+            seconds=round(time.monotonic() - started, 4),
+            **_memory(self.device),
+        )
+
+    def _backward(self, number: int, read: Batch, weight: float) -> dict[str, float]:
+        entry = read.step.group.entry
+        sides = self.teacher_sides.get(entry, frozenset())
+        objective = self.objectives[entry]
+        teach = self._embed(self.teacher) if self.teacher is not None else None
+        cached = Cached(self._embed(self.encoder), objective, self.world, self.spec.resources.micro_batch, teach)
+        figures = cached.backward(batches.of(read, sides), Randomness(self.spec.seed, number, self.world.rank), weight)
+        if self.world.size == 1:
+            return figures
+        summed = self.world.sum(torch.tensor([figures[name] for name in sorted(figures)], device=self.device))
+        return dict(zip(sorted(figures), (summed / self.world.size).tolist(), strict=True))
+
+    def _embed(self, module: nn.Module) -> Embed:
+        half = self.spec.precision == "bf16"
+
+        def embed(tokens: Tokens) -> torch.Tensor:
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
+                vectors: torch.Tensor = module(tokens)
+            return vectors.float() if half else vectors
+
+        return embed
+
+    def _after(self, step: int) -> None:
+        """What is due at the end of a step: evaluation, checkpoint."""
+        better, every = False, self.spec.evaluate.steps
+        if every and step % every == 0 and step < len(self.plan) // self.spec.accumulate:
+            better = self._evaluate(step)
+        rules = self.spec.checkpoints
+        late = rules.minutes is not None and time.monotonic() - self.saved > rules.minutes * 60
+        if better or late or (rules.steps and step % rules.steps == 0):
+            self._save(step, better)
+
+    def _evaluate(self, step: int) -> bool:
+        """Evaluate on held-out rows; returns whether this is the best so far."""
+        rules = self.spec.evaluate
+        with evaluating(self.parts):
+            found = held_out.evaluate(
+                self._embed(self.encoder),
+                self.holdout,
+                self.held_out,
+                rules.rows,
+                self.spec.resources.micro_batch,
+                self.world,
+            )
+        self.parts.train()
+        self.facts["evaluations"].append({"step": step, "groups": found})
+        self._log("evaluation", step=step, groups=found)
+        return self._is_better(found, rules.early_stopping)
+
+    def _is_better(self, found: dict[str, dict[str, Any]], rule: EarlyStopping | None) -> bool:
+        if rule is None:
+            return False
+        values = [figures[rule.metric] for figures in found.values() if rule.metric in figures]
+        if not values:
+            raise PairmillError(
+                f"evaluate.early_stopping: there is no {rule.metric!r} to look at. Give a data entry a `holdout`, "
+                "and name one of accuracy, cosine, alignment, uniformity, spearman."
+            )
+        value = sum(values) / len(values) * (-1 if rule.metric in LOWER_IS_BETTER else 1)
+        if self.facts["best"] is None or value > self.facts["best"]:
+            self.facts |= {"best": value, "bad": 0}
+            return True
+        self.facts["bad"] += 1
+        self.facts["stopped"] = self.facts["bad"] >= rule.patience
+        return False
+
+    def _save(self, step: int, best: bool) -> None:
+        self.saved = time.monotonic()
+        if self.checkpoints is None or self.world.rank:
+            return
+        if self.log:
+            self.log.flush()
+        self.checkpoints.save(State(step, self.tensors(), optimizer_tensors(self.optimizer), self.facts, best))
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """The trained parameters; those that are frozen are the start model's."""
+        return {name: p.detach() for name, p in self.parts.named_parameters() if p.requires_grad}
+
+    def _resume(self) -> int:
+        """Load the newest checkpoint, if there is one; returns the steps done."""
+        state = self.checkpoints.newest(lambda text: self._log("warning", text=text)) if self.checkpoints else None
+        if state is None:
+            return 0
+        self.restore(state)
+        load_optimizer(self.optimizer, state.optimizer)
+        self.facts = state.facts
+        self._log("resumed", step=state.step)
+        return state.step
+
+    def restore(self, state: State) -> None:
+        """Take the weights of a checkpoint."""
+        named = {name: p for name, p in self.parts.named_parameters() if p.requires_grad}
+        if set(named) != set(state.model):
+            raise PairmillError("the checkpoint is of another model. Run with --fresh to train anew.")
+        with torch.no_grad():
+            for name, parameter in named.items():
+                parameter.copy_(state.model[name])
+
+    def _not_finite(self, step: int, group: Sequence[Batch], loss: float, norm: float) -> PairmillError:
+        if self.checkpoints:
+            self.checkpoints.wait()
+        rows = "; ".join(f"{read.step.group.name} rows {', '.join(map(str, read.step.rows[:5]))} ..." for read in group)
+        last = self.checkpoints.newest(lambda text: None) if self.checkpoints else None
+        place = f"The last good checkpoint is that of step {last.step:,}" if last else "There is no checkpoint yet"
+        return PairmillError(
+            f"step {step + 1:,}: the loss is {loss} and the gradient's norm {norm}: training cannot go on. "
+            f"Batch: {rows}. {place}. Lower optimizer.lr, raise warmup or the temperature, or use precision: fp32."
+        )
+
+    def _log(self, event: str, **facts: Any) -> None:
+        if self.log and self.world.rank == 0:
+            self.log.add(event, **facts)
+
+
+def _memory(device: torch.device) -> dict[str, float]:
+    return {"memory": torch.cuda.max_memory_allocated(device)} if device.type == "cuda" else {}

@@ -1,0 +1,92 @@
+"""What the driver shows while the workers train: the figures they log into the storage, a line now and then."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+from pairmill.errors import PairmillError
+from pairmill.runs.record import Run, read_events
+
+METRICS = "metrics"
+POLL_SECONDS, LINE_SECONDS = 1.0, 5.0
+
+
+class Watch:
+    """A thread that prints what is new in a run's metrics, and stops where the lease is lost."""
+
+    def __init__(self, run: Run, steps: int, check: Callable[[], None]):
+        self._run, self._steps, self._check = run, steps, check
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="watch", daemon=True)
+        self._printed, self._segment = 0.0, segments(run)
+
+    def __enter__(self) -> Watch:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stopped.set()
+        self._thread.join()
+        self._show()
+
+    def _work(self) -> None:
+        while not self._stopped.wait(POLL_SECONDS):
+            try:
+                self._check()
+                self._show()
+            except PairmillError as error:
+                print(str(error), file=sys.stderr, flush=True)
+                import _thread
+
+                _thread.interrupt_main()
+                return
+
+    def _show(self) -> None:
+        new = read_events(self._run, METRICS, self._segment)
+        self._segment = segments(self._run, self._segment)
+        steps = [event for event in new if event["event"] == "step"]
+        lines = [line for event in new if (line := _line(event))]
+        if steps and (time.monotonic() - self._printed > LINE_SECONDS or self._stopped.is_set()):
+            self._printed = time.monotonic()
+            lines.append(self._step_line(steps))
+        for line in lines:
+            print(line, file=sys.stderr, flush=True)
+
+    def _step_line(self, steps: list[dict[str, Any]]) -> str:
+        seconds = sum(step["seconds"] for step in steps)
+        rows, tokens = (sum(step[name] for step in steps) for name in ("rows", "tokens"))
+        loss = sum(step["loss"] for step in steps) / len(steps)
+        left = int((self._steps - steps[-1]["step"]) * seconds / len(steps))
+        return (
+            f"train: step {steps[-1]['step']:,}/{self._steps:,}, loss {loss:.4f}, {rows / seconds:,.0f} rows/s, "
+            f"{tokens / seconds:,.0f} tokens/s, ETA {left // 3600}:{left // 60 % 60:02d}:{left % 60:02d}"
+        )
+
+
+def segments(run: Run, known: int = 0) -> int:
+    """The number of the newest segment of a run's metrics."""
+    while run.storage.modified(run.path(f"{METRICS}/{known + 1:06d}.jsonl")) is not None:
+        known += 1
+    return known
+
+
+def _line(event: dict[str, Any]) -> str | None:
+    if event["event"] == "evaluation":
+        found = [f"{name} {figures['accuracy']:.3f}" for name, figures in event["groups"].items()]
+        return f"train: step {event['step']:,}: held-out accuracy {', '.join(found[:8])}" if found else None
+    if event["event"] == "resumed":
+        return f"train: goes on at the checkpoint of step {event['step']:,}"
+    return f"train: {event['text']}" if event["event"] == "warning" else None
+
+
+def curve(run: Run) -> list[dict[str, Any]]:
+    """The steps of a run, each once: where a training was resumed, the last account of a step counts."""
+    steps = {event["step"]: event for event in read_events(run, METRICS) if event["event"] == "step"}
+    return [steps[number] for number in sorted(steps)]

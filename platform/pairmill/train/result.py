@@ -1,0 +1,90 @@
+"""From a trained model to what people and other jobs read: summary, manifest, model card, report."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pairmill import __version__
+from pairmill.report import card, train_page
+from pairmill.runs.record import Run, now
+from pairmill.train.plan import Plan
+from pairmill.train.progress import curve
+
+POINTS = 400  # of the curve that the report shows
+FIGURES = ("loss", "accuracy", "lr", "gradient_norm")
+
+
+def summarise(
+    job: Any, manifest: dict[str, Any], plan: Plan, trained: dict[str, Any], facts: dict[str, Any]
+) -> dict[str, Any]:
+    """What the report shows and the command line prints, as plain JSON."""
+    run: Run = job.run_
+    steps = curve(run)
+    seconds = sum(step["seconds"] for step in steps)
+    return {
+        "run": {
+            "id": run.id,
+            "name": job.spec.name,
+            "kind": job.kind,
+            "state": "done",
+            "started": job.started,
+            "finished": now(),
+            "seconds": job.seconds(),
+            "storage": run.storage.uri,
+            "versions": {"pairmill": __version__, "ray": facts["ray"]},
+        },
+        "spec": job.loaded.yaml(),
+        "command": job.command,
+        "model": {"place": run.storage.where(trained["model"]["prefix"]), **trained["facts"]},
+        "data": manifest["entries"],
+        "groups": [{name: group[name] for name in ("name", "entry", "rows", "mean")} for group in manifest["groups"]],
+        "shares": plan.shares(),
+        "training": {
+            "steps": trained["steps"],
+            "stopped_early": trained["stopped"],
+            "seconds": round(seconds, 1),
+            "cpu_seconds": trained["record"]["cpu_seconds"],
+            "rows": sum(step["rows"] for step in steps),
+            "tokens": sum(step["tokens"] for step in steps),
+            "rows_per_second": round(sum(step["rows"] for step in steps) / max(seconds, 1e-9), 1),
+            "tokens_per_second": round(sum(step["tokens"] for step in steps) / max(seconds, 1e-9)),
+        },
+        "curve": _thinned(steps),
+        "evaluations": trained["evaluations"],
+        "lineage": job.lineage(),
+    }
+
+
+def _thinned(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """At most POINTS points, each the mean of as many steps, by entry where there are several."""
+    size = max(1, -(-len(steps) // POINTS))
+    points = []
+    for start in range(0, len(steps), size):
+        part = steps[start : start + size]
+        means = {
+            name: sum(step[name] for step in part if name in step) / max(1, sum(name in step for step in part))
+            for name in FIGURES
+            if any(name in step for step in part)
+        }
+        losses: dict[str, list[float]] = {}
+        for step in part:
+            losses.setdefault(step["entry"], []).append(step["loss"])
+        by_entry = {entry: sum(values) / len(values) for entry, values in losses.items()}
+        points.append({"step": part[-1]["step"], **means, "entries": by_entry})
+    return points
+
+
+def publish(run: Run, summary: dict[str, Any], trained: dict[str, Any]) -> dict[str, str]:
+    """Write manifest and summary; return what run.json must name for readers to see them."""
+    places = {"manifest": f"manifests/{run.generation}.json", "summary": f"manifests/{run.generation}-summary.json"}
+    run.storage.put(f"{trained['model']['prefix']}/README.md", card.render(summary).encode())
+    model = {**trained["model"], "files": sorted({*trained["model"]["files"], "README.md"})}
+    run.storage.put_json_if_absent(run.path(places["manifest"]), {"files": {}, "model": model})
+    run.storage.put_json(run.path(places["summary"]), summary)
+    return places
+
+
+def show(run: Run, summary: dict[str, Any]) -> None:
+    """Write what people read of the finished run."""
+    run.storage.put(run.path("spec.yaml"), summary["spec"].encode())
+    run.storage.put(run.path("report.html"), train_page.render(summary).encode("utf-8", "replace"))

@@ -1,0 +1,137 @@
+"""The model that training starts from, where it is not simply there: from scratch, or with new tokens.
+
+Made once, as a committed unit, so that all workers start from the same weights.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pairmill.errors import PairmillError
+from pairmill.model import places
+from pairmill.model.encoder import Encoder
+from pairmill.model.export import write_model
+from pairmill.model.loading import Loaded, load, load_tokenizer, read_config, settings_of
+from pairmill.model.settings import Settings
+from pairmill.runs.storage import Storage
+from pairmill.runs.units import Units, do_once
+from pairmill.spec import model as spec_model
+from pairmill.spec.data import DataEntry
+from pairmill.spec.load import KINDS
+from pairmill.train.prepared import reading
+from pairmill.train.prepared.work import Options, parts_of
+
+VERSION = 1
+PREFIX = "stages/start"
+
+
+def is_made(spec: spec_model.Encoder) -> bool:
+    """Whether the model must be made before training."""
+    return spec.architecture is not None or spec.extend_vocabulary is not None
+
+
+def base_of(spec: spec_model.Encoder) -> spec_model.Place:
+    """The place that is read: the model's, or the tokenizer's of a model from scratch."""
+    if spec.architecture is not None:
+        return spec.architecture.tokenizer
+    return spec_model.Place(path=spec.path, package=spec.package, run=spec.run)
+
+
+def settings(folder: str, spec: spec_model.Encoder | None) -> Settings:
+    """Pooling, length and prompts of the model in a directory, as the spec changes them."""
+    return settings_of(folder, read_config(folder, spec.trust_remote_code if spec else False), spec)
+
+
+def units(storage: Storage) -> Units:
+    return Units(storage, PREFIX)
+
+
+def make(item: dict[str, Any]) -> dict[str, Any]:
+    """The stage's unit function: commit the model as a directory of the storage."""
+
+    def work(made: Units) -> dict[str, Any]:
+        spec = KINDS[item["spec"]["kind"]].model_validate(item["spec"])
+        encoder: spec_model.Encoder = spec.model  # type: ignore[attr-defined]
+        place = places.local(base_of(encoder), made.storage.uri)
+        torch.manual_seed(item["spec"]["seed"])
+        loaded = _from_scratch(encoder, place) if encoder.architecture else load(place, _plain(encoder))
+        if encoder.extend_vocabulary:
+            texts = sample(made.storage, spec.data, encoder.extend_vocabulary.sample)  # type: ignore[attr-defined]
+            loaded = extended(loaded, texts, encoder.extend_vocabulary.tokens)
+        with tempfile.TemporaryDirectory(prefix="pairmill-start-") as folder:
+            write_model(Path(folder), *loaded)
+            model = places.upload(Path(folder), made.storage.uri, f"{PREFIX}/{item['key']}-{item['attempt']}")
+        return {"model": model, "rows": len(loaded.tokenizer)}
+
+    return do_once(item, PREFIX, work)
+
+
+def _plain(spec: spec_model.Encoder) -> spec_model.Encoder:
+    """The model as it is, before adapters and dropout: these are added whenever it is loaded."""
+    return spec.model_copy(update={"lora": None, "dropout": None})
+
+
+def _from_scratch(spec: spec_model.Encoder, place: str) -> Loaded:
+    from pairmill.model.alibi import AlibiConfig, AlibiModel
+
+    wanted = spec.architecture
+    assert wanted is not None
+    tokenizer = load_tokenizer(place)
+    if wanted.hidden_size % wanted.heads:
+        raise PairmillError(
+            f"model.architecture: hidden_size {wanted.hidden_size} is not a multiple of heads {wanted.heads}."
+        )
+    config = AlibiConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=wanted.hidden_size,
+        num_hidden_layers=wanted.layers,
+        num_attention_heads=wanted.heads,
+        intermediate_size=wanted.intermediate_size or 4 * wanted.hidden_size,
+        position=wanted.position,
+        max_position_embeddings=wanted.max_positions,
+        hidden_dropout_prob=wanted.dropout,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    found = Settings(spec.pooling or "mean", spec.max_length or 512, True, dict(spec.prompts))
+    return Loaded(Encoder(AlibiModel(config), found.pooling, tokenizer.pad_token_id), tokenizer, found)
+
+
+def extended(loaded: Loaded, texts: Sequence[str], count: int) -> Loaded:
+    """The model with up to `count` new tokens, chosen from the texts."""
+    from pairmill.model.vocabulary import choose_tokens, extend, initial_embeddings
+
+    tokens = choose_tokens(loaded.tokenizer, texts, count)
+    tokenizer = extend(loaded.tokenizer, tokens)
+    model = loaded.encoder.model
+    weights = initial_embeddings(loaded.tokenizer, tokenizer, model.get_input_embeddings().weight.detach())
+    model.resize_token_embeddings(len(weights), mean_resizing=False)
+    with torch.no_grad():
+        model.get_input_embeddings().weight.copy_(weights)
+    return Loaded(loaded.encoder, tokenizer, loaded.settings)
+
+
+def sample(storage: Storage, entries: Sequence[DataEntry], count: int) -> list[str]:
+    """The first texts of every part of the entries, about `count` in all, null and empty ones left out."""
+    parts = [(entry, part) for entry in entries for part in parts_of(storage, entry, Options(max_length=512))]
+    texts: list[str] = []
+    for entry, part in parts:
+        texts += _first(entry, part, max(1, count // len(parts)))
+    return texts
+
+
+def _first(entry: DataEntry, part: dict[str, Any], count: int) -> Iterator[str]:
+    lost: Counter[str] = Counter()
+    for table in reading.read(entry, part, lost):
+        for side in ("anchor", "positive"):
+            for text in table[side].slice(0, max(1, count // 2)).to_pylist():
+                if text:
+                    yield text
+        count -= 2 * len(table)
+        if count <= 0:
+            return
