@@ -29,10 +29,9 @@ from typing import Any
 
 from pairmill.pairs.ledger import Counts
 from pairmill.report import funnel, show
+from pairmill.report.frame import frame
 from pairmill.report.tables import cells_by_input, identified, input_rows, language_rows, rule_rows
-from pairmill.report.text import report_uri
 
-SPEC_CHARACTERS = 100_000
 QUARANTINE_SHOWN, QUARANTINE_CHARACTERS = 100, 300
 _LANGUAGE_TAG = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 CONTENTS = [
@@ -47,17 +46,13 @@ CONTENTS = [
     ("cleaning", "Cleaning"),
     ("samples", "Samples"),
     ("quarantine", "Quarantine"),
-    ("run", "Run"),
-    ("again", "Run it again"),
 ]
 RULE = dict.fromkeys(("name", "describe", "source", "min", "max", "direction", "rejected"))
 EXPECTATION = dict.fromkeys(("what", "found", "allowed", "holds"))
-STATES = {"done": "good", "failed": "bad", "stopped": "warn", "running": "warn"}
 
 
 def prepare(summary: Mapping[str, Any], characters: int, samples: int) -> dict[str, Any]:
     """The template's variables. `characters` bounds each sample text, `samples` their number in the whole page."""
-    run = summary.get("run") or {}
     by_input = {name: Counts.from_json(data) for name, data in _of(summary.get("ledger"), "by_input").items()}
     total = Counts.from_json(_of(summary.get("ledger"), "total"))
     rules = [{**RULE, **rule} for rule in summary.get("rules") or []]
@@ -65,11 +60,7 @@ def prepare(summary: Mapping[str, Any], characters: int, samples: int) -> dict[s
     steps = funnel.steps(total, [str(rule["name"]) for rule in rules])
     groups = sample_groups(summary.get("samples") or {}, total, characters, samples)
     return {
-        "contents": CONTENTS,
-        "run": {"id": run.get("id") or "unknown", "name": run.get("name"), "error": run.get("error")},
-        "state": str(run.get("state") or "unknown"),
-        "state_kind": STATES.get(str(run.get("state")), "warn"),
-        "took": None if run.get("seconds") is None else show.duration(run["seconds"]),
+        **frame(summary, "curate", CONTENTS),
         "sentences": sentences(total, len(by_input)),
         "figures": figures(total),
         "total": total,
@@ -90,9 +81,6 @@ def prepare(summary: Mapping[str, Any], characters: int, samples: int) -> dict[s
         "quarantine_errors": total.quarantine.most_common(),
         "expectations": expectations,
         "broken": [item for item in expectations if not item.get("holds")],
-        "facts": facts(run),
-        "spec": str(summary.get("spec") or "")[:SPEC_CHARACTERS],
-        "command": str(summary.get("command") or ""),
     }
 
 
@@ -138,30 +126,6 @@ def figures(total: Counts) -> list[tuple[str, str, str]]:
         (kind, show.whole(count), f"{what}, {show.share(count, total.rows_in)} of rows in" if count else what)
         for kind, count, what in counts
     ]
-
-
-def facts(run: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The run's record as (name, value), versions and resources one line each."""
-    told = [
-        ("run id", show.fact(run.get("id"))),
-        ("state", show.fact(run.get("state"))),
-        ("started", show.moment(run.get("started"))),
-        ("finished", show.moment(run.get("finished"))),
-        ("took", show.duration(run.get("seconds"))),
-        ("storage", show.fact(run.get("storage"))),
-        ("report", report_uri(run)),
-    ]
-    for group in ("versions", "resources"):
-        for name, thing in (run.get(group) or {}).items():
-            told.append((f"{group}: {name}", measured(name, thing)))
-    return told
-
-
-def measured(name: str, thing: Any) -> str:
-    """A value of the run's record: bytes as a size, an object as `name value, name value`."""
-    if isinstance(thing, dict):
-        return ", ".join(f"{key} {measured(key, inner)}" for key, inner in thing.items())
-    return show.size(thing) if name.endswith(("bytes", "rss")) else show.fact(thing)
 
 
 def sample_groups(

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -20,38 +20,45 @@ from pairmill.errors import PairmillError
 from pairmill.model.encoder import evaluating
 from pairmill.runs.record import Events
 from pairmill.spec.training import EarlyStopping
-from pairmill.train import batches, held_out, optimizer
+from pairmill.train import optimizer
 from pairmill.train.checkpoints import Checkpoints, State, load_optimizer, optimizer_tensors
-from pairmill.train.gradient_cache import Cached, Embed, Randomness, Tokens, World, sum_gradients
-from pairmill.train.objectives.base import Objective
+from pairmill.train.gradient_cache import World, sum_gradients
 from pairmill.train.plan import Plan
 from pairmill.train.reader import Batch, Prefetcher, Reader
 
 LOWER_IS_BETTER = ("loss", "alignment", "uniformity")
 
 
+class Task(Protocol):
+    """What is learnt: how a batch gives gradients, and how well the model does on held-out rows."""
+
+    parts: nn.ModuleDict
+
+    def backward(self, number: int, read: Batch, weight: float) -> dict[str, float]:
+        """Add the gradient of `weight` times the loss of batch `number`; figures of the global batch, `loss` among
+        them, equal on all ranks."""
+
+    def evaluate(self) -> dict[str, dict[str, Any]]:
+        """Figures of each held-out group, equal on all ranks."""
+
+
 @dataclass
 class Loop:
-    """What a rank trains with. `encoder` gives vectors; `objectives` are by data entry."""
+    """What a rank trains with; `plan` counts batches, of which `accumulate` make a step."""
 
     spec: Any
-    encoder: nn.Module
-    objectives: dict[str, Objective]
+    task: Task
     plan: Plan
     reader: Reader
-    holdout: Reader
-    held_out: list[dict[str, Any]]
-    teacher: nn.Module | None = None
-    teacher_sides: dict[str, frozenset[str]] = field(default_factory=dict)
     world: World = field(default_factory=World)
     checkpoints: Checkpoints | None = None
     log: Events | None = None
 
     def __post_init__(self) -> None:
-        own = nn.ModuleList(dict.fromkeys(self.objectives.values()))
-        self.parts = nn.ModuleDict({"encoder": self.encoder, "objectives": own})
+        self.parts = self.task.parts
         self.optimizer = optimizer.make(self.parts, self.spec.optimizer)
         self.trained = [p for p in self.parts.parameters() if p.requires_grad]
+        self.steps = len(self.plan) // self.spec.accumulate
         self.facts: dict[str, Any] = {"evaluations": [], "best": None, "bad": 0, "stopped": False}
         self.saved = time.monotonic()
 
@@ -82,18 +89,16 @@ class Loop:
 
     def _steps(self, reading: Iterator[Batch], step: int) -> Iterator[list[Batch]]:
         """The batches of each optimiser step."""
-        total = len(self.plan) // self.spec.accumulate
-        for _ in range(step, total):
+        for _ in range(step, self.steps):
             yield [next(reading) for _ in range(self.spec.accumulate)]
 
     def _step(self, step: int, group: Sequence[Batch], started: float) -> None:
-        total = len(self.plan) // self.spec.accumulate
-        rate = optimizer.learning_rate(self.spec.optimizer, step, total)
+        rate = optimizer.learning_rate(self.spec.optimizer, step, self.steps)
         optimizer.set_rate(self.optimizer, rate)
         self.optimizer.zero_grad(set_to_none=True)
         figures: dict[str, float] = {}
         for number, read in enumerate(group):
-            for name, value in self._backward(step * len(group) + number, read, 1 / len(group)).items():
+            for name, value in self.task.backward(step * len(group) + number, read, 1 / len(group)).items():
                 figures[name] = figures.get(name, 0.0) + value / len(group)
         sum_gradients(self.trained, self.world)
         norm = nn.utils.clip_grad_norm_(self.trained, self.spec.optimizer.clip or math.inf)
@@ -115,32 +120,10 @@ class Loop:
             **_memory(self.device),
         )
 
-    def _backward(self, number: int, read: Batch, weight: float) -> dict[str, float]:
-        entry = read.step.group.entry
-        sides = self.teacher_sides.get(entry, frozenset())
-        objective = self.objectives[entry]
-        teach = self._embed(self.teacher) if self.teacher is not None else None
-        cached = Cached(self._embed(self.encoder), objective, self.world, self.spec.resources.micro_batch, teach)
-        figures = cached.backward(batches.of(read, sides), Randomness(self.spec.seed, number, self.world.rank), weight)
-        if self.world.size == 1:
-            return figures
-        summed = self.world.sum(torch.tensor([figures[name] for name in sorted(figures)], device=self.device))
-        return dict(zip(sorted(figures), (summed / self.world.size).tolist(), strict=True))
-
-    def _embed(self, module: nn.Module) -> Embed:
-        half = self.spec.precision == "bf16"
-
-        def embed(tokens: Tokens) -> torch.Tensor:
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
-                vectors: torch.Tensor = module(tokens)
-            return vectors.float() if half else vectors
-
-        return embed
-
     def _after(self, step: int) -> None:
         """What is due at the end of a step: evaluation, checkpoint."""
         better, every = False, self.spec.evaluate.steps
-        if every and step % every == 0 and step < len(self.plan) // self.spec.accumulate:
+        if every and step % every == 0 and step < self.steps:
             better = self._evaluate(step)
         rules = self.spec.checkpoints
         late = rules.minutes is not None and time.monotonic() - self.saved > rules.minutes * 60
@@ -149,20 +132,12 @@ class Loop:
 
     def _evaluate(self, step: int) -> bool:
         """Evaluate on held-out rows; returns whether this is the best so far."""
-        rules = self.spec.evaluate
         with evaluating(self.parts):
-            found = held_out.evaluate(
-                self._embed(self.encoder),
-                self.holdout,
-                self.held_out,
-                rules.rows,
-                self.spec.resources.micro_batch,
-                self.world,
-            )
+            found = self.task.evaluate()
         self.parts.train()
         self.facts["evaluations"].append({"step": step, "groups": found})
         self._log("evaluation", step=step, groups=found)
-        return self._is_better(found, rules.early_stopping)
+        return self._is_better(found, self.spec.evaluate.early_stopping)
 
     def _is_better(self, found: dict[str, dict[str, Any]], rule: EarlyStopping | None) -> bool:
         if rule is None:

@@ -26,6 +26,7 @@ from pairmill.train.checkpoints import Checkpoints
 from pairmill.train.gradient_cache import World
 from pairmill.train.loop import Loop
 from pairmill.train.objectives import Objective
+from pairmill.train.pairs_task import Pairs
 from pairmill.train.plan import Group, Plan, Stage
 from pairmill.train.progress import METRICS
 from pairmill.train.reader import Reader
@@ -91,20 +92,18 @@ def _loop(
     if spec.resources.gradient_checkpointing:
         encoder.model.gradient_checkpointing_enable()
         encoder.model.enable_input_require_grads()
-    return Loop(
-        spec=spec,
-        encoder=encoder,
-        objectives={name: objective.to(device) for name, objective in objectives_of(spec).items()},
-        plan=plan_of(spec, manifest),
-        reader=Reader(storage, manifest),
-        holdout=Reader(storage, manifest, holdout=True),
-        held_out=manifest["holdout"],
-        teacher=_teacher(spec, storage, config, device),
-        teacher_sides={entry.name: teacher_sides(spec, entry) for entry in spec.data},
-        world=world,
-        checkpoints=Checkpoints(storage, checkpoint_prefix(run), run.attempt, spec.checkpoints.keep),
-        log=log,
+    task = Pairs(
+        spec,
+        encoder,
+        {name: objective.to(device) for name, objective in objectives_of(spec).items()},
+        Reader(storage, manifest, holdout=True),
+        manifest["holdout"],
+        _teacher(spec, storage, config, device),
+        {entry.name: teacher_sides(spec, entry) for entry in spec.data},
+        world,
     )
+    checkpoints = Checkpoints(storage, checkpoint_prefix(run), run.attempt, spec.checkpoints.keep)
+    return Loop(spec, task, plan_of(spec, manifest), Reader(storage, manifest), world, checkpoints, log)
 
 
 def checkpoint_prefix(run: Run) -> str:

@@ -1,0 +1,44 @@
+"""The templates of all pages.
+
+Autoescape is always on, and every value that is no markup goes through `show.one_line` first, so that no name, path or
+message can act on a page, or fail to encode. A page holds no script, and its Content-Security-Policy forbids scripts
+and every request.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from markupsafe import Markup
+
+from pairmill.report import show
+
+
+def template(name: str) -> Template:
+    """A template of `templates/`."""
+    return _environment().get_template(name)
+
+
+def _final(value: Any) -> Any:
+    """Applied to every `{{ }}` of a template."""
+    if isinstance(value, Markup) or not isinstance(value, str):
+        return value
+    return show.one_line(value, 1000)
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("pairmill.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_final,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    names = ("marked", "whole", "plural", "share", "value", "fact", "size", "duration")
+    environment.filters.update({name: getattr(show, name) for name in names})
+    environment.filters["lines"] = lambda text: Markup("{}").format(show.lines(text))
+    return environment
