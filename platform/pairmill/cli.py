@@ -172,6 +172,30 @@ def report(
         typer.launch(place)
 
 
+@app.command()
+def export(
+    name: RunName,
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            metavar="FORMAT",
+            help="Of rows: jsonl, datasets, moses, sentence-transformers. Of a model: sentence-transformers, onnx.",
+        ),
+    ],
+    output: Annotated[str, typer.Option(metavar="DIR", help="A directory that is empty or not there yet.")],
+    source: Annotated[list[str], typer.Option(help="Rows of this source only. May be repeated.")] = [],  # noqa: B006
+    language: Annotated[
+        list[str], typer.Option(help="Rows of this language (de) or pair (de-en) only. May be repeated.")
+    ] = [],  # noqa: B006
+    storage: StorageUri = DEFAULT_STORAGE,
+) -> None:
+    """Write a finished run's kept rows, or its model, in a form that other tools read."""
+    from pairmill.runs.export import export as write
+
+    print("\n".join(write(storage, name, to, output, source or None, language or None)))
+
+
 @runs_app.command("list")
 def list_runs(storage: StorageUri = DEFAULT_STORAGE, as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
     """List the runs of a storage, newest last."""

@@ -36,6 +36,10 @@ def run_job(
     loaded: LoadedSpec, storage: str, address: str | None, fresh: bool, command: str, say: Callable[[str], None]
 ) -> Outcome:
     """Run a job of any kind, resume it, wait for whoever is running it, or find it done."""
+    if loaded.spec.kind == "pipeline":
+        from pairmill.pipeline import run_pipeline
+
+        return run_pipeline(loaded, storage, address, fresh, command, say)
     from pairmill.runs.job import start
 
     return start(job_class(loaded.spec.kind), loaded, storage, address, fresh, command, say)

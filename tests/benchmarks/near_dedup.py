@@ -28,11 +28,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from scipy.sparse import csr_matrix
 
-from pairmill.curate.dedup.exact import first_of, hash128
+from pairmill.curate.dedup.exact import first_of
 from pairmill.curate.dedup.groups import near_groups
 from pairmill.curate.dedup.minhash import SLOTS, bands, has_shingles, signatures
 from pairmill.curate.dedup.resolve import resolve, sets
 from pairmill.curate.dedup.sketch import sketch
+from pairmill.pairs.hashing import hash128
 
 THRESHOLD = 0.8
 SLACK = 1e-9

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pairmill.curate import annotate, decide, groups, shardfiles, shards
+from pairmill.curate import annotate, decide, groups, shardfiles
 from pairmill.curate.dedup import minhash
-from pairmill.pairs import sources
+from pairmill.pairs import shards, sources
 from pairmill.runs.storage import open_storage
 from pairmill.runs.units import Units
 from pairmill.spec.dedup import Dedup

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from pairmill.curate import annotate, decide, groups, select, shardfiles, shards
-from pairmill.pairs import sources
+from pairmill.curate import annotate, decide, groups, select, shardfiles
+from pairmill.pairs import shards, sources
 from pairmill.runs.storage import open_storage
 from pairmill.runs.units import Units
 from pairmill.spec.load import loads

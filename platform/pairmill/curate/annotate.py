@@ -22,10 +22,11 @@ import pyarrow.compute as pc
 from pairmill.curate import boilerplate, clean, language, thresholds
 from pairmill.curate.dedup import exact, minhash, shingles
 from pairmill.curate.heuristics import Side, score_all, versions
-from pairmill.curate.shards import input_of, pieces_of
 from pairmill.pairs import sources
 from pairmill.pairs.batch import QUARANTINE, Batch, Quarantined, quarantine_table
+from pairmill.pairs.hashing import hash128, pair_hash
 from pairmill.pairs.schema import PARSED
+from pairmill.pairs.shards import input_of, pieces_of
 from pairmill.runs.storage import open_storage
 from pairmill.runs.units import Stopwatch, Units, digest
 from pairmill.spec.curate import CurateSpec
@@ -183,8 +184,8 @@ def key_text(columns: Any, key: str) -> pa.Array:
 
 def _exact_hash(columns: dict[str, Any], key: str) -> np.ndarray:
     if key != "pair":
-        return exact.hash128(columns[key])
-    return exact.pair_hash(exact.hash128(columns["anchor"]), exact.hash128(columns["positive"]))
+        return hash128(columns[key])
+    return pair_hash(hash128(columns["anchor"]), hash128(columns["positive"]))
 
 
 def _binary(matrix: np.ndarray) -> pa.Array:

@@ -25,9 +25,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pairmill.curate import annotate, shards, thresholds
+from pairmill.curate import annotate, thresholds
 from pairmill.curate.language.codes import canonical
-from pairmill.pairs import sources
+from pairmill.pairs import shards, sources
 from pairmill.spec.curate import CurateSpec
 from pairmill.spec.filters import split_pair
 from pairmill.spec.rule import Rule

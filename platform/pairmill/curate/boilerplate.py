@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
 
-from pairmill.curate.codepoints import byte_offsets
 from pairmill.curate.exclude import page_of
+from pairmill.pairs.strings import byte_offsets
 from pairmill.runs.storage import open_storage
 
 VERSION = 1

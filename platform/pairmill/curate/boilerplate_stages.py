@@ -21,8 +21,8 @@ import xxhash
 
 from pairmill.curate import annotate
 from pairmill.curate.boilerplate import ALL_PAGES, VERSION, line_key, sites, split
-from pairmill.curate.shards import input_of, pieces_of
 from pairmill.pairs import sources
+from pairmill.pairs.shards import input_of, pieces_of
 from pairmill.runs.storage import Storage, open_storage
 from pairmill.runs.units import Stopwatch, Units, digest
 from pairmill.spec.clean import Boilerplate

@@ -33,6 +33,7 @@ from pairmill.curate.dedup import folding, shingles
 from pairmill.errors import SourceError
 from pairmill.pairs.sources.globs import expand
 from pairmill.pairs.sources.lines import Lines, read_lines
+from pairmill.pairs.strings import byte_offsets
 from pairmill.runs.storage import open_storage
 from pairmill.runs.units import Units, digest
 
@@ -119,7 +120,7 @@ def _host(page: str) -> str:
 def hashes(texts: pa.Array) -> np.ndarray:
     """A 64-bit hash of each text, folded as near deduplication folds and trimmed; 0 where nothing is left."""
     folded = pc.utf8_trim(codepoints.encode(*shingles.fold(texts.fill_null(""))), " ")
-    data, ends = codepoints.byte_offsets(folded)
+    data, ends = byte_offsets(folded)
     bounds = ends.tolist()
     found = [xxhash.xxh3_64_intdigest(data[bounds[i] : bounds[i + 1]]) for i in range(len(folded))]
     return np.where(np.diff(ends) > 0, np.array(found, np.uint64), np.uint64(0))

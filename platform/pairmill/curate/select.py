@@ -15,9 +15,9 @@ import pyarrow.compute as pc
 from pairmill.curate import against, annotate, decide, exclude, shardfiles, thresholds
 from pairmill.curate.decontamination import stages as decontamination
 from pairmill.curate.samples import Samples
-from pairmill.curate.shards import input_of
 from pairmill.pairs.batch import QUARANTINE
 from pairmill.pairs.schema import PAIR
+from pairmill.pairs.shards import input_of
 from pairmill.runs.storage import Storage, open_storage
 from pairmill.runs.units import Stopwatch, Units
 from pairmill.spec.curate import CurateSpec

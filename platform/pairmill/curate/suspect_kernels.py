@@ -1,4 +1,4 @@
-"""The inner loops of `suspects`, compiled by numba when first used (see `curate/dedup/kernels.py`).
+"""The inner loops of `suspects`, compiled by numba when first used (see `compiled.py`).
 
 `scan` reads every byte of UTF-8 once and decodes what is not ASCII on the way; the others look again, around single
 characters, at the few rows that hold what `scan` reports. Rows of broken UTF-8 are read without leaving the arrays.
@@ -11,7 +11,7 @@ from functools import cache
 
 import numpy as np
 
-from pairmill.curate.dedup.kernels import Kernel, compile_kernel
+from pairmill.compiled import Kernel, compile_kernel
 from pairmill.curate.suspect_tables import (
     BLANK,
     CLOSE_DIGITS,

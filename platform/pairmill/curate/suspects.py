@@ -22,10 +22,11 @@ from collections.abc import Callable
 import numpy as np
 import pyarrow as pa
 
-from pairmill.curate import codepoints, personal, suspect_kernels, suspect_tables
+from pairmill.curate import personal, suspect_kernels, suspect_tables
 from pairmill.curate.dedup.kernels import Kernel
 from pairmill.curate.repairs import legacy
 from pairmill.curate.suspect_tables import AMPERSAND, ANGLE, CLOSE_DIGITS, DIGIT, PLUS, SEMICOLON, STATEMENT, Bit
+from pairmill.pairs.strings import byte_offsets
 from pairmill.spec.clean import Clean
 
 _PERSONAL = Bit.EMAIL | Bit.IBAN | Bit.IP | Bit.PHONE
@@ -43,7 +44,7 @@ def flags(texts: pa.LargeStringArray, options: Clean, langs: pa.Array | None = N
 
 def found(texts: pa.LargeStringArray, options: Clean, langs: pa.Array | None = None) -> tuple[np.ndarray, np.ndarray]:
     """The `flags`, and which rows may hold left-over mark-up if references without semicolons count: bool (n,)."""
-    data, offsets = codepoints.byte_offsets(texts)
+    data, offsets = byte_offsets(texts)
     raw = np.frombuffer(data, np.uint8)[offsets[0] : offsets[-1]]
     offsets = offsets - offsets[0]
     wanted = _wanted(options)

@@ -54,8 +54,10 @@ class Encoder(nn.Module):
         ids, packed, order = packing.pack(tokens)
         positions = torch.from_numpy(packed.positions + self._first)[None].to(self.device)
         given = torch.from_numpy(ids)[None].to(self.device)
-        out = self.model(input_ids=given, position_ids=positions, packing=packed)
-        return out.last_hidden_state[0], packed, order
+        return self._run(input_ids=given, position_ids=positions, packing=packed)[0], packed, order
+
+    def _run(self, **given: Any) -> torch.Tensor:
+        return self.model(**given).last_hidden_state
 
     def _padded(self, tokens: Sequence[np.ndarray]) -> torch.Tensor:
         lengths = np.fromiter(map(len, tokens), np.int64, len(tokens))
@@ -64,7 +66,7 @@ class Encoder(nn.Module):
         for rows in _buckets(lengths[order]):
             ids, mask = pad([tokens[i] for i in order[rows]], self.pad_id)
             mask = mask.to(self.device)
-            hidden = self.model(input_ids=ids.to(self.device), attention_mask=mask).last_hidden_state
+            hidden = self._run(input_ids=ids.to(self.device), attention_mask=mask)
             found.append(pool_padded(hidden, mask, self.pooling))
         return torch.cat(found)[self._back(order)]
 

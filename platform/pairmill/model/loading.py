@@ -15,10 +15,13 @@ from pairmill.errors import PairmillError
 from pairmill.model import settings as files
 from pairmill.model.adapters import add_lora
 from pairmill.model.encoder import Encoder
+from pairmill.model.pooling import Pooling
 from pairmill.model.settings import Settings
 from pairmill.spec import model as spec_model
 
 _ENCODERS = {"t5": "T5EncoderModel", "mt5": "MT5EncoderModel", "umt5": "UMT5EncoderModel"}
+#: Models whose position embeddings begin behind the padding token's.
+_BEHIND_PADDING = ("roberta", "xlm-roberta", "camembert", "xlm-roberta-xl", "roberta-prelayernorm", "mpnet", "data2vec-text")
 _DROPOUTS = ("hidden_dropout_prob", "attention_probs_dropout_prob", "dropout_rate", "attention_dropout", "dropout")
 
 
@@ -30,8 +33,10 @@ class Loaded(NamedTuple):
     settings: Settings
 
 
-def load(place: str, spec: spec_model.Encoder | None = None) -> Loaded:
+def load(place: str, spec: spec_model.Encoder | None = None, masked: bool = False) -> Loaded:
     """The model in a directory (or hub name), changed as the spec says: dropout, pooling, length, prompts, adapters.
+
+    With `masked` its encoder is a `MaskedEncoder`; a head that the directory lacks is made of torch's random numbers.
 
     Raises PairmillError where it cannot be loaded: no such model, weights that are not safetensors, code that the spec
     does not trust, a tokenizer without a padding token.
@@ -40,7 +45,7 @@ def load(place: str, spec: spec_model.Encoder | None = None) -> Loaded:
     tokenizer = load_tokenizer(place, trust)
     with _errors(place, trust), quiet():
         config = _config(place, trust, spec.dropout if spec else None)
-        model = _class(config).from_pretrained(
+        model = _class(config, masked).from_pretrained(
             place, config=config, dtype=torch.float32, use_safetensors=True, trust_remote_code=trust
         )
     if getattr(model, "pooler", None) is not None:
@@ -52,7 +57,14 @@ def load(place: str, spec: spec_model.Encoder | None = None) -> Loaded:
     found = settings_of(place, config, spec)
     if spec and spec.lora:
         model = add_lora(model, spec.lora)
-    return Loaded(Encoder(model, found.pooling, tokenizer.pad_token_id), tokenizer, found)
+    return Loaded(encoder_of(model, found.pooling, tokenizer.pad_token_id, masked), tokenizer, found)
+
+
+def encoder_of(model: Any, pooling: Pooling, pad_id: int, masked: bool = False) -> Encoder:
+    """A model of transformers, with or without a head for masked tokens, as an encoder."""
+    from pairmill.model.masked import MaskedEncoder
+
+    return (MaskedEncoder if masked else Encoder)(model, pooling, pad_id)
 
 
 def load_tokenizer(place: str, trust: bool = False) -> Any:
@@ -93,7 +105,7 @@ def settings_of(place: str, config: Any, spec: spec_model.Encoder | None) -> Set
 def longest_of(config: Any) -> int:
     """How many tokens the model takes."""
     positions = getattr(config, "max_position_embeddings", None) or 1_000_000
-    offset = (getattr(config, "pad_token_id", 0) or 0) + 1 if config.model_type in ("roberta", "xlm-roberta") else 0
+    offset = (getattr(config, "pad_token_id", 0) or 0) + 1 if config.model_type in _BEHIND_PADDING else 0
     return int(positions) - offset
 
 
@@ -119,9 +131,11 @@ def _config(place: str, trust: bool, dropout: float | None) -> Any:
     return config
 
 
-def _class(config: Any) -> Any:
+def _class(config: Any, masked: bool) -> Any:
     import transformers
 
+    if masked:
+        return transformers.AutoModelForMaskedLM
     return getattr(transformers, _ENCODERS.get(config.model_type, "AutoModel"))
 
 

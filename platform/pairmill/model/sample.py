@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pairmill.curate.dedup.exact import hash128
+from pairmill.pairs.hashing import hash128
 from pairmill.pairs.kept import takes_in
 from pairmill.spec.tokenizer import TokenizerSpec
 

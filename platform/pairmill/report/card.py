@@ -1,34 +1,25 @@
 """The model card: Markdown under YAML front matter, in the form of the Hugging Face hub (hub-docs, modelcard.md).
 
-Names come from the outside world: each is written on one line with what Markdown would act on escaped, or as code. The
-front matter names a licence only where every data source and every model that went in has the same one.
+The front matter names a licence only where every data source and every model that went in has the same one.
 """
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
 
 from pairmill.report import evaluations, show
 from pairmill.report.evaluations import Group, change, interval, percent
+from pairmill.report.frame import SPEC_CHARACTERS
+from pairmill.report.lineage import HUB_LICENCES, common_licence, languages, licences, place_name
+from pairmill.report.markdown import code, facts, fenced, table, text
 
 TAGS = ["sentence-transformers", "sentence-similarity", "feature-extraction"]
-#: Licences that the hub knows by name (hub-docs, repositories-licenses.md).
-HUB_LICENCES = frozenset(
-    "apache-2.0 mit openrail bsd bsd-2-clause bsd-3-clause bsd-3-clause-clear c-uda cc cc0-1.0 cc-by-2.0 cc-by-2.5 "
-    "cc-by-3.0 cc-by-4.0 cc-by-sa-3.0 cc-by-sa-4.0 cc-by-nc-2.0 cc-by-nc-3.0 cc-by-nc-4.0 cc-by-nd-4.0 cc-by-nc-nd-3.0 "
-    "cc-by-nc-nd-4.0 cc-by-nc-sa-2.0 cc-by-nc-sa-3.0 cc-by-nc-sa-4.0 cdla-sharing-1.0 cdla-permissive-1.0 "
-    "cdla-permissive-2.0 wtfpl ecl-2.0 epl-1.0 epl-2.0 etalab-2.0 eupl-1.1 eupl-1.2 agpl-3.0 gfdl gpl gpl-2.0 gpl-3.0 "
-    "lgpl lgpl-2.1 lgpl-3.0 isc lppl-1.3c mpl-2.0 odbl odc-by ofl-1.1 artistic-2.0 afl-3.0 bsl-1.0 ms-pl ncsa "
-    "osl-3.0 pddl postgresql unlicense zlib".split()
-)
-UNKNOWN = "unknown"
-POINTS = 6
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#|~!$&])")
+POINTS = 6  # of the training curve
+CURVE = {"loss": "Loss", "accuracy": "Accuracy in the batch", "lr": "Learning rate", "gradient_norm": "Gradient norm"}
 
 
 def render(summary: Mapping[str, Any]) -> str:
@@ -38,42 +29,15 @@ def render(summary: Mapping[str, Any]) -> str:
         f"---\n{_front_matter(summary, spec)}---",
         f"# {text(_of(summary, 'run').get('name') or 'Text embeddings')}",
         _what_it_is(summary, spec),
-        _use(summary),
-        _evaluation(summary),
+        _use(_of(summary, "model")),
+        _evaluation(evaluations.groups(summary)),
         _data(summary),
         _licences(summary),
         _training(summary, spec),
-        _limits(summary),
+        _limits(_of(summary, "model")),
         _reproduce(summary),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def text(thing: Any) -> str:
-    """Anything as Markdown that says it and does nothing else."""
-    return _MARKDOWN.sub(r"\\\1", show.fact(thing))
-
-
-def code(thing: Any) -> str:
-    """A code span, whatever backticks it holds."""
-    told = show.fact(thing)
-    if "`" in told:
-        ticks = "`" * (1 + max(len(run) for run in re.findall("`+", told)))
-        return f"{ticks} {told} {ticks}"
-    return f"`{told}`"
-
-
-def fenced(block: str, language: str) -> str:
-    """A code block, whatever backticks it holds."""
-    block = show.lines(block).rstrip("\n")
-    fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", block)), default=0))
-    return f"{fence}{language}\n{block}\n{fence}"
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> str:
-    """A Markdown table of ready cells; the first `left` columns are text, the others numbers."""
-    rule = ["---"] * left + ["---:"] * (len(head) - left)
-    return "\n".join(f"| {' | '.join(row).replace(chr(10), ' ')} |" for row in (head, rule, *rows))
 
 
 def _of(data: Mapping[str, Any], key: str) -> dict[str, Any]:
@@ -88,14 +52,15 @@ def _spec(summary: Mapping[str, Any]) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-# -- front matter ------------------------------------------------------------------------------------------------
-
-
 def _front_matter(summary: Mapping[str, Any], spec: Mapping[str, Any]) -> str:
-    known = sorted({code.split("-")[0] for code in languages(summary, spec)})
+    known = sorted({language.split("-")[0] for language in languages(summary, spec)})
+    one = common_licence(summary)
+    named = {"license": one} if one in HUB_LICENCES else {"license": "other"}
+    if one and one not in HUB_LICENCES:
+        named["license_name"] = show.one_line(one)
     told = {
         **({"language": known} if known else {}),
-        **licence(summary),
+        **named,
         "library_name": "sentence-transformers",
         "pipeline_tag": "sentence-similarity",
         "tags": TAGS,
@@ -103,146 +68,91 @@ def _front_matter(summary: Mapping[str, Any], spec: Mapping[str, Any]) -> str:
     return yaml.safe_dump(told, sort_keys=False, allow_unicode=True)
 
 
-def languages(summary: Mapping[str, Any], spec: Mapping[str, Any]) -> list[str]:
-    """Codes of the languages trained on: of the groups' pairs, of the runs, of what the spec's entries ask for."""
-    found: set[str] = set()
-    for group in summary.get("groups") or []:
-        found.update(evaluations.languages(str(group.get("name"))) or ())
-    for run in _of(summary, "lineage").get("runs") or []:
-        found.update(str(code) for code in run.get("languages") or ())
-    for entry in spec.get("data") or []:
-        for asked in entry.get("languages") or ():
-            found.update(evaluations.languages(f"/{asked}") or (str(asked),))
-    return sorted(code for code in found if re.fullmatch(r"[a-z]{2,3}(-[A-Za-z0-9]+)*", code))
-
-
-def licences(summary: Mapping[str, Any]) -> dict[str, str]:
-    """Licence by data source and by model that went in; `unknown` where none is recorded."""
-    lineage = _of(summary, "lineage")
-    recorded = _of(lineage, "licences")
-    runs = lineage.get("runs") or []
-    curated = {run.get("entry") for run in runs}
-    sources = [name for run in runs for name in run.get("sources") or ()]
-    sources += [name for name in _of(summary, "data") if name not in curated]
-    data = {name: str(recorded.get(name) or UNKNOWN) for name in dict.fromkeys([*sources, *recorded])}
-    models = {
-        f"{role} ({place_name(place)})": str((place or {}).get("licence") or UNKNOWN)
-        for role, place in _of(lineage, "models").items()
-    }
-    return data | models
-
-
-def licence(summary: Mapping[str, Any]) -> dict[str, str]:
-    """The front matter's licence: that of all, if all have the same one; else `other`."""
-    named = {name.lower() for name in licences(summary).values()}
-    one = named.pop() if len(named) == 1 else UNKNOWN
-    if one in HUB_LICENCES:
-        return {"license": one}
-    return {"license": "other"} | ({} if one == UNKNOWN else {"license_name": one})
-
-
-def place_name(place: Mapping[str, Any] | None) -> str:
-    """Where a model came from, in a word: package, run, or path without its folders."""
-    place = place or {}
-    named = place.get("package") or place.get("run") or place.get("path")
-    return show.one_line(str(named or "unnamed")).rstrip("/").rpartition("/")[2]
-
-
-# -- sections ----------------------------------------------------------------------------------------------------
-
-
 def _what_it_is(summary: Mapping[str, Any], spec: Mapping[str, Any]) -> str:
     model = _of(summary, "model")
     spoken = languages(summary, spec)
     base = _of(_of(summary, "lineage"), "models").get("model")
     origin = f"It was trained from {code(place_name(base))}" if base else "It was trained from scratch"
-    told = [
+    trained, parameters = model.get("trained") or 0, model.get("parameters") or 0
+    return (
         f"A sentence-transformers model: it maps texts to vectors of {show.value(model.get('dimension'))} numbers, "
-        f"for retrieval, similarity, clustering and bitext mining. {origin} by [Pairmill] run "
-        f"{code(_of(summary, 'run').get('id'))}.".replace("[Pairmill]", "Pairmill"),
-        table(
-            ["", ""],
-            [
-                ["Architecture", text(model.get("type"))],
-                ["Parameters", f"{show.value(model.get('parameters'))}, of which trained {_trained(model)}"],
-                ["Dimension", show.value(model.get("dimension"))],
-                ["Longest input", f"{show.value(model.get('max_length'))} tokens"],
-                ["Vocabulary", f"{show.value(model.get('vocabulary'))} tokens"],
-                ["Pooling", f"{text(model.get('pooling'))}{', unit length' if model.get('normalize') else ''}"],
-                ["Languages trained on", ", ".join(map(text, spoken)) if spoken else "not recorded"],
-            ],
-            left=2,
-        ),
-    ]
-    return "\n\n".join(told)
+        f"for retrieval, similarity, clustering and bitext mining. {origin} by Pairmill run "
+        f"{code(_of(summary, 'run').get('id'))}.\n\n"
+    ) + facts(
+        [
+            ("Architecture", text(model.get("type"))),
+            ("Parameters", f"{show.whole(parameters)}, of which {show.share(trained, parameters)} were trained"),
+            ("Dimension", show.value(model.get("dimension"))),
+            ("Longest input", f"{show.value(model.get('max_length'))} tokens"),
+            ("Vocabulary", f"{show.value(model.get('vocabulary'))} tokens"),
+            ("Pooling", f"{text(model.get('pooling'))}{', unit length' if model.get('normalize') else ''}"),
+            ("Languages trained on", ", ".join(map(text, spoken)) if spoken else "not recorded"),
+        ]
+    )
 
 
-def _trained(model: Mapping[str, Any]) -> str:
-    trained, all_ = model.get("trained"), model.get("parameters")
-    if not isinstance(trained, (int, float)) or not all_:
-        return "–"
-    return f"{show.value(trained)} ({show.share(trained, all_)})"
-
-
-def _use(summary: Mapping[str, Any]) -> str:
-    model = _of(summary, "model")
+def _use(model: Mapping[str, Any]) -> str:
     prompts = {str(name): str(prompt) for name, prompt in _of(model, "prompts").items()}
-    named = [f', prompt_name={json.dumps(name)}' for name in prompts] or [""]
-    sides = [named[0], named[1] if len(named) > 1 else named[0]]
+    asked = [f", prompt_name={_literal(name)}" for name in prompts] or [""]
     snippet = f"""from sentence_transformers import SentenceTransformer
 
-model = SentenceTransformer({json.dumps(str(model.get("place") or "path/to/this/directory"))})
-queries = model.encode(["How long does the trip take?"]{sides[0]})
-texts = model.encode(["The train needs two hours.", "Bread is baked in the morning."]{sides[1]})
+model = SentenceTransformer({_literal(str(model.get("place") or "path/to/this/directory"))})
+queries = model.encode(["How long does the trip take?"]{asked[0]})
+texts = model.encode(["The train needs two hours.", "Bread is baked in the morning."]{asked[min(1, len(asked) - 1)]})
 print(model.similarity(queries, texts))"""
-    told = ["## Use", "Install it with `pip install sentence-transformers`.", fenced(snippet, "python")]
+    told = ["## Use", "With `pip install sentence-transformers`:", fenced(snippet, "python")]
     if prompts:
-        told += [
-            "The model was trained with these texts before its inputs; they are in its configuration, chosen by name:",
-            table(["Prompt name", "Text put before"], ([code(n), code(json.dumps(p, ensure_ascii=False))] for n, p in prompts.items()), 2),
-        ]
+        told.append("The model was trained with texts put before its inputs. Its configuration has them, by name:")
+        rows = ([code(name), code(json.dumps(prompt, ensure_ascii=False))] for name, prompt in prompts.items())
+        told.append(table(["Prompt name", "Text put before"], rows, 2))
     return "\n\n".join(told)
 
 
-def _evaluation(summary: Mapping[str, Any]) -> str:
-    found = evaluations.groups(summary)
+def _literal(string: str) -> str:
+    """A Python string literal."""
+    return json.dumps(string) if string.isascii() else repr(string)
+
+
+def _evaluation(found: Sequence[Group]) -> str:
     if not found:
         return "## Evaluation\n\nNo rows were held out, so nothing was measured."
-    by_kind = {kind: [group for group in found if group.kind == kind] for kind in ("retrieval", "scored", "masked")}
-    told = ["## Evaluation", "On rows held out before training, before it and after it."]
-    if by_kind["retrieval"]:
-        told += [
+    retrieval, scored, masked = (
+        [group for group in found if group.kind == kind] for kind in ("retrieval", "scored", "masked")
+    )
+    told = ["## Evaluation", "Of rows that were held out of training, before it and after it."]
+    if retrieval:
+        told.append(
             "Accuracy of finding a row's other side among those of all held-out rows of its group, with 95 % intervals "
-            "(Wilson):",
-            _retrieval(by_kind["retrieval"]),
-        ]
-    if by_kind["scored"]:
-        rows = ([text(g.name), show.whole(g.rows), *_both(g, "spearman")] for g in by_kind["scored"])
-        told += ["Spearman's correlation of cosine and gold score:", table(["Group", "Rows", "Before", "After"], rows)]
-    if by_kind["masked"]:
-        told += ["Masked tokens, beside a unigram model:", _masked(by_kind["masked"])]
+            "(Wilson):"
+        )
+        rows = [_way(group, *way) for group in retrieval for way in group.ways()]
+        told.append(table(["Group", "From → to", "Rows", "Before", "After", "Points", "MRR after"], rows, 2))
+    if scored:
+        told.append("Spearman's correlation of cosine and gold score:")
+        told.append(_values(scored, {"spearman": "Spearman"}))
+    if masked:
+        told.append("Masked tokens, beside a unigram model (loss; share right):")
+        told.append(_values(masked, {"loss": "Loss", "accuracy": "Right"}, ("unigram_loss", "unigram_accuracy")))
     return "\n\n".join(told)
 
 
-def _retrieval(found: Sequence[Group]) -> str:
+def _way(group: Group, start: str, end: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    cells = [f"{percent(of['accuracy'])} ({interval(of.get('interval'))})" if of else "–" for of in (before, after)]
+    gained = change(before.get("accuracy"), after.get("accuracy"))
+    ways = f"{text(start)} → {text(end)}"
+    return [text(group.name), ways, show.whole(group.rows), *cells, gained, show.value(after.get("mrr"))]
+
+
+def _values(found: Sequence[Group], names: Mapping[str, str], beside: Sequence[str] = ()) -> str:
+    """A table of figures before and after, then of those `beside`, which are of no training."""
+    head = [f"{title} {when}" for title in names.values() for when in ("before", "after")]
+    head += [name.replace("_", " ").capitalize() for name in beside]
     rows = []
     for group in found:
-        for start, end, before, after in group.ways():
-            cells = [f"{percent(f.get('accuracy'))} ({interval(f.get('interval'))})" if f else "–" for f in (before, after)]
-            gained = change(before.get("accuracy"), after.get("accuracy"))
-            mrr = show.value(after.get("mrr"))
-            rows.append([text(group.name), f"{text(start)} → {text(end)}", show.whole(group.rows), *cells, gained, mrr])
-    return table(["Group", "From → to", "Rows", "Before", "After", "Points", "MRR after"], rows, 2)
-
-
-def _both(group: Group, figure: str) -> list[str]:
-    return [show.value(side.get(figure)) for side in (group.before, group.after)]
-
-
-def _masked(found: Sequence[Group]) -> str:
-    names = ("loss", "unigram_loss", "accuracy", "unigram_accuracy")
-    rows = ([text(g.name), show.whole(g.rows), *(show.value(g.after.get(name)) for name in names)] for g in found)
-    return table(["Group", "Rows", "Loss", "Unigram loss", "Accuracy", "Unigram accuracy"], rows)
+        both = [side.get(name) for name in names for side in (group.before, group.after)]
+        cells = [show.value(cell) for cell in (*both, *(group.after.get(name) for name in beside))]
+        rows.append([text(group.name), show.whole(group.rows), *cells])
+    return table(["Group", "Rows", *head], rows)
 
 
 def _data(summary: Mapping[str, Any]) -> str:
@@ -251,10 +161,10 @@ def _data(summary: Mapping[str, Any]) -> str:
         dropped = _of(entry, "dropped")
         why = ", ".join(f"{text(reason)} {show.whole(count)}" for reason, count in dropped.items()) or "–"
         counts = [show.value(entry.get(key)) for key in ("rows_in", "used", "held_out")]
-        rows.append([text(name), *counts, show.whole(sum(dropped.values())), why])
+        rows.append([text(name), why, *counts, show.whole(sum(dropped.values()))])
     told = ["## Training data"]
     if rows:
-        told.append(table(["Entry", "Rows in", "Used", "Held out", "Dropped", "Dropped for"], rows))
+        told.append(table(["Entry", "Dropped for", "Rows in", "Used", "Held out", "Dropped"], rows, 2))
     for run in _of(summary, "lineage").get("runs") or []:
         sources = _of(run, "sources")
         told.append(
@@ -270,8 +180,8 @@ def _licences(summary: Mapping[str, Any]) -> str:
     if not found:
         return ""
     told = ["## Licences"]
-    if licence(summary)["license"] == "other":
-        told.append("What went into this model has not one known licence, so the model card names none for it:")
+    if common_licence(summary) is None:
+        told.append("What went into this model has no licence in common that is known, so the card names none for it:")
     told.append(table(["Source or model", "Licence"], ([text(name), text(one)] for name, one in found.items()), 2))
     return "\n\n".join(told)
 
@@ -280,44 +190,58 @@ def _training(summary: Mapping[str, Any], spec: Mapping[str, Any]) -> str:
     training = _of(summary, "training")
     if not training:
         return ""
-    optimizer = _of(spec, "optimizer")
-    pairs = [
-        ("Steps", f"{show.value(training.get('steps'))}{', stopped early' if training.get('stopped_early') else ''}"),
-        ("Rows per step", spec.get("batch_size")),
-        ("Rows, tokens", f"{show.value(training.get('rows'))}, {show.value(training.get('tokens'))}"),
-        ("Objective", spec.get("objective")),
-        ("Matryoshka", spec.get("matryoshka")),
-        *((f"Optimiser: {name}", value) for name, value in optimizer.items()),
-        ("Precision", spec.get("precision")),
-        ("Seed", spec.get("seed")),
-        ("Time", f"{show.duration(training.get('seconds'))}, {show.value(training.get('cpu_seconds'))} CPU seconds"),
-    ]
-    rows = [[name, code(told) if isinstance(told, (dict, list)) else text(told)] for name, told in pairs if told is not None]
-    return "\n\n".join(["## Training", table(["", ""], rows, 2), *_curve(summary.get("curve") or [])])
+    early = ", stopped early" if training.get("stopped_early") else ""
+    own = {entry.get("name"): entry["objective"] for entry in spec.get("data") or [] if entry.get("objective")}
+    told = {
+        "Steps": f"{show.value(training.get('steps'))}{early}",
+        "Rows, tokens": f"{show.value(training.get('rows'))}, {show.value(training.get('tokens'))}",
+        "Time": f"{show.duration(training.get('seconds'))}, {show.value(training.get('cpu_seconds'))} CPU seconds",
+        "Rows per batch": spec.get("batch_size"),
+        "Batches per step": spec.get("accumulate"),
+        "Objective": spec.get("objective"),
+        **{f"Objective of {text(name)}": terms for name, terms in own.items()},
+        "Matryoshka": spec.get("matryoshka"),
+        "LoRA": _of(spec, "model").get("lora"),
+        **{f"Optimiser: {text(name)}": one for name, one in _of(spec, "optimizer").items()},
+        "Precision": spec.get("precision"),
+        "Seed": spec.get("seed"),
+    }
+    rows = [(name, _setting(one)) for name, one in told.items() if one is not None]
+    return "\n\n".join(["## Training", facts(rows), *_curve(summary.get("curve") or [])])
+
+
+def _setting(thing: Any) -> str:
+    return code(_set(thing)) if isinstance(thing, (dict, list)) else text(thing)
+
+
+def _set(thing: Any) -> Any:
+    """A setting without what is not set."""
+    if isinstance(thing, dict):
+        return {name: _set(one) for name, one in thing.items() if one is not None}
+    return [_set(one) for one in thing] if isinstance(thing, list) else thing
 
 
 def _curve(curve: Sequence[Mapping[str, Any]]) -> list[str]:
     if not curve:
         return []
-    count = min(POINTS, len(curve))
-    places = sorted({round(i * (len(curve) - 1) / max(1, count - 1)) for i in range(count)})
-    names = [name for name in ("loss", "accuracy", "lr", "gradient_norm") if any(name in point for point in curve)]
-    rows = ([show.value(curve[i].get("step")), *(show.value(curve[i].get(name)) for name in names)] for i in places)
-    heads = {"loss": "Loss", "accuracy": "Accuracy in the batch", "lr": "Learning rate", "gradient_norm": "Gradient norm"}
-    return ["The course of training:", table(["Step", *(heads[name] for name in names)], rows, 0)]
+    last = len(curve) - 1
+    points = [curve[i] for i in sorted({round(part * last / (POINTS - 1)) for part in range(POINTS)})]
+    names = ["step", *(name for name in CURVE if any(name in point for point in curve))]
+    rows = ([show.value(point.get(name)) for name in names] for point in points)
+    return ["The course of training:", table([CURVE.get(name, "Step") for name in names], rows, 0)]
 
 
-def _limits(summary: Mapping[str, Any]) -> str:
+def _limits(model: Mapping[str, Any]) -> str:
     return (
         "## Limits\n\nThe figures above are of held-out rows of the training data's own sources; other domains and "
-        f"languages were not measured. Inputs beyond {show.value(_of(summary, 'model').get('max_length'))} tokens are "
-        "cut. The model carries the biases of its data."
+        f"languages were not measured. Inputs beyond {show.value(model.get('max_length'))} tokens are cut. The model "
+        "carries the biases of its data."
     )
 
 
 def _reproduce(summary: Mapping[str, Any]) -> str:
-    command, spec = str(summary.get("command") or ""), str(summary.get("spec") or "")
-    told = ["## Reproduce"]
-    told += [fenced(command, "bash")] if command else []
-    told += ["The resolved spec:", fenced(spec, "yaml")] if spec else []
-    return "\n\n".join(told) if len(told) > 1 else ""
+    command, spec = str(summary.get("command") or ""), str(summary.get("spec") or "")[:SPEC_CHARACTERS]
+    told = [fenced(command, "bash")] if command else []
+    if spec:
+        told += ["<details><summary>The resolved spec</summary>", fenced(spec, "yaml"), "</details>"]
+    return "\n\n".join(["## Reproduce", *told]) if told else ""

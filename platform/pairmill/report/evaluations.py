@@ -71,6 +71,16 @@ def mean(found: Sequence[Group], figure: str = "accuracy") -> tuple[float | None
     return before, after
 
 
+def losses(curve: Sequence[Mapping[str, Any]]) -> tuple[float, float] | None:
+    """The mean loss of the first and of the last tenth of a training curve; None where it has no point.
+
+    A single step's loss says little: the next one may be of other data, with another objective.
+    """
+    found = [point["loss"] for point in curve if isinstance(point.get("loss"), (int, float))]
+    tenth = max(1, len(found) // 10)
+    return (sum(found[:tenth]) / tenth, sum(found[-tenth:]) / tenth) if found else None
+
+
 def languages(group: str) -> tuple[str, str] | None:
     """The languages of a group that is named `entry/de-en`; None for other names and for languages not known."""
     match = _PAIR.fullmatch(group.rpartition("/")[2]) if "/" in group else None

@@ -1,15 +1,16 @@
 """Lines over training steps as SVG paths, without a script and without text inside the drawing.
 
-The drawing is WIDE by HIGH units and is stretched to the page's width; strokes keep theirs (`non-scaling-stroke`). Ticks
-are percentages of the drawing, so that labels are ordinary text beside it, as large on a phone as on a screen.
-A line of many points is drawn twice: as it is, faint, and as the mean over a window of 1/WINDOWS of its points.
+The drawing is WIDE by HIGH units and is stretched to the page's width; strokes keep theirs (`non-scaling-stroke`).
+Ticks are percentages of the drawing, so that labels are ordinary text beside it, as large on a phone as on a screen. A line of many points is drawn twice: as it is, faint, and as the mean over a window of 1/WINDOWS of its points.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+
+from markupsafe import Markup
 
 from pairmill.report import show
 
@@ -17,6 +18,7 @@ WIDE, HIGH = 1000, 300
 WINDOWS, SMOOTHED_FROM = 25, 50
 LINES = 6  # colours that the style has
 Points = Sequence[tuple[float, float]]
+Frame = tuple[float, float, float, float]  # first and last step, lowest and highest value
 
 
 @dataclass(frozen=True)
@@ -24,9 +26,8 @@ class Line:
     """`path` is the line, `faint` the points it is the mean of ("" where they are few)."""
 
     name: str
-    path: str
-    faint: str
-    last: float
+    path: Markup
+    faint: Markup
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,11 @@ class Plot:
 
 
 def plot(
-    title: str, values: str, lines: dict[str, Points], second: tuple[str, Points] | None = None, percent: bool = False
+    title: str,
+    values: str,
+    lines: Mapping[str, Points],
+    second: tuple[str, Points] | None = None,
+    percent: bool = False,
 ) -> Plot | None:
     """The first LINES lines of (step, value) points; None where no line has a finite point.
 
@@ -103,15 +108,18 @@ def _steps(left: float, right: float) -> list[float]:
     return [left, *(x for x in ticks(left, right, 4) if left + gap < x < right - gap and x == int(x)), right]
 
 
-def _line(name: str, points: Points, frame: tuple[float, float, float, float]) -> Line:
-    many = len(points) >= SMOOTHED_FROM
-    return Line(name, _path(smoothed(points) if many else points, frame), _path(points, frame) if many else "", points[-1][1])
+def _line(name: str, points: Points, frame: Frame) -> Line:
+    if len(points) < SMOOTHED_FROM:
+        return Line(name, _path(points, frame), Markup())
+    return Line(name, _path(smoothed(points), frame), _path(points, frame))
 
 
-def _path(points: Points, frame: tuple[float, float, float, float]) -> str:
+def _path(points: Points, frame: Frame) -> Markup:
     left, right, low, high = frame
-    places = [f"{WIDE * _part(x, left, right) / 100:.1f} {HIGH * (1 - _part(y, low, high) / 100):.1f}" for x, y in points]
-    return f"M{'L'.join(places)}" + ("h0" if len(places) == 1 else "")
+    across = [WIDE * _part(x, left, right) / 100 for x, _ in points]
+    down = [HIGH * (1 - _part(y, low, high) / 100) for _, y in points]
+    places = [f"{x:.1f} {y:.1f}" for x, y in zip(across, down, strict=True)]
+    return Markup(f"M{'L'.join(places)}" + ("h0" if len(places) == 1 else ""))  # noqa: S704 - numbers only
 
 
 def _part(value: float, low: float, high: float) -> float:
@@ -119,6 +127,6 @@ def _part(value: float, low: float, high: float) -> float:
     return round(100 * (value - low) / (high - low), 3) if high > low else 50.0
 
 
-def _told(name: str, values: str, points: Points, label: object) -> str:
-    assert callable(label)
-    return f"{show.one_line(name, 60)}: {values} {label(points[0][1])} at step {points[0][0]:,.0f}, {label(points[-1][1])} at step {points[-1][0]:,.0f}"
+def _told(name: str, values: str, points: Points, label: Callable[[float], str]) -> str:
+    (first, start), (last, end) = points[0], points[-1]
+    return f"{show.one_line(name, 60)}: {values} {label(start)} at step {first:,.0f}, {label(end)} at step {last:,.0f}"

@@ -1,4 +1,4 @@
-"""What the command line prints at the end of a run: its ledger or its learning in a few lines, and where the report is."""
+"""What the command line prints at the end of a run: its ledger or its learning in a few lines, where its report is."""
 
 from __future__ import annotations
 
@@ -66,10 +66,10 @@ def _training(summary: Mapping[str, Any]) -> list[str]:
     training, model = summary.get("training") or {}, summary.get("model") or {}
     early = ", stopped early" if training.get("stopped_early") else ""
     speed = f"{value(training.get('rows_per_second'))} rows/s, {value(training.get('tokens_per_second'))} tokens/s"
-    losses = [point["loss"] for point in summary.get("curve") or [] if point.get("loss") is not None]
+    ends = evaluations.losses(summary.get("curve") or [])
     return [
         f"  {'steps':<12}{value(training.get('steps'))}{early}, {speed}",
-        *([f"  {'loss':<12}{value(losses[0])} → {value(losses[-1])}"] if losses else []),
+        *([f"  {'loss':<12}{value(ends[0])} → {value(ends[1])}, first and last tenth"] if ends else []),
         *_held_out(evaluations.groups(summary)),
         *([f"  {'model':<12}{one_line(str(model['place']), 4096)}"] if model.get("place") else []),
     ]

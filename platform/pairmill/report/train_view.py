@@ -5,18 +5,20 @@ Lists may be empty and values null. Sorted, bounded, formatted; pure functions o
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
 from pairmill.report import evaluations, show
-from pairmill.report.card import licences
-from pairmill.report.evaluations import Figures, Group, change, interval, percent
+from pairmill.report.card import CURVE
+from pairmill.report.comparison import GROUPS_SHOWN, compared, course, gains
+from pairmill.report.evaluations import Group, percent
 from pairmill.report.frame import frame
 from pairmill.report.funnel import Balance
+from pairmill.report.lineage import licences
 from pairmill.report.plot import Plot, plot
 
-GROUPS_SHOWN = 200
 CONTENTS = [
     ("summary", "Summary"),
     ("held-out", "Before and after"),
@@ -46,7 +48,10 @@ def prepare(summary: Mapping[str, Any]) -> dict[str, Any]:
         "balance": balance(entries),
         "shares": shares(summary),
         "model": model_facts(_of(summary, "model")),
-        "prompts": list(_of(_of(summary, "model"), "prompts").items()),
+        "prompts": [
+            (name, json.dumps(prompt, ensure_ascii=False))
+            for name, prompt in _of(_of(summary, "model"), "prompts").items()
+        ],
         "runs": _of(summary, "lineage").get("runs") or [],
         "licences": list(licences(summary).items()),
     }
@@ -71,8 +76,8 @@ def sentences(summary: Mapping[str, Any], found: Sequence[Group]) -> list[str]:
     entries = show.plural(len(_of(summary, "data")), "data entry")
     told = [
         f"{show.plural(training.get('steps') or 0, 'step')} on {show.plural(training.get('rows') or 0, 'row')} of "
-        f"{entries} took {show.duration(training.get('seconds'))}, at {show.value(training.get('rows_per_second'))} rows "
-        f"and {show.value(training.get('tokens_per_second'))} tokens a second."
+        f"{entries} took {show.duration(training.get('seconds'))}, at {show.value(training.get('rows_per_second'))} "
+        f"rows and {show.value(training.get('tokens_per_second'))} tokens a second."
     ]
     told += ["Training stopped early: the figures on held-out rows no longer improved."] * bool(
         training.get("stopped_early")
@@ -81,34 +86,6 @@ def sentences(summary: Mapping[str, Any], found: Sequence[Group]) -> list[str]:
     if not found:
         told.append("No rows were held out, so nothing tells what the model learned: give a data entry a `holdout`.")
     return told
-
-
-def gains(found: Sequence[Group]) -> list[str]:
-    """What training changed on held-out rows, a sentence by kind of figure."""
-    told = []
-    names = {
-        "retrieval": ("accuracy", "Accuracy of finding a held-out row's other side", percent),
-        "scored": ("spearman", "Spearman's correlation with gold scores", show.value),
-        "masked": ("loss", "The loss on masked tokens of held-out rows", show.value),
-    }
-    for kind, (figure, what, write) in names.items():
-        of = [group for group in found if group.kind == kind]
-        before, after = evaluations.mean(of, figure)
-        if after is None:
-            continue
-        over = "" if len(of) == 1 else f", the mean of {show.plural(len(of), 'group')}"
-        how = f"is {write(after)}" if before is None else f"went from {write(before)} to {write(after)}"
-        told.append(f"{what} {how}{over}.")
-        worse = [show.one_line(g.name, 60) for g in of if _worse(g, figure, lower=kind == "masked")]
-        if worse:
-            more = f" and {len(worse) - 3} more" if len(worse) > 3 else ""
-            told.append(f"It got worse in {', '.join(worse[:3])}{more}.")
-    return told
-
-
-def _worse(group: Group, figure: str, lower: bool) -> bool:
-    before, after = group.before.get(figure), group.after.get(figure)
-    return before is not None and after is not None and (after > before if lower else after < before)
 
 
 def figures(summary: Mapping[str, Any], found: Sequence[Group]) -> list[tuple[str, str, str]]:
@@ -123,87 +100,14 @@ def figures(summary: Mapping[str, Any], found: Sequence[Group]) -> list[tuple[st
         before, after = evaluations.mean([group for group in found if group.kind == kind], figure)
         if after is not None:
             told.append(("kept", write(after), what + ("" if before is None else f", before {write(before)}")))
-    losses = [point["loss"] for point in curve if _number(point.get("loss"))]
-    if losses:
-        told.append(("rejected", show.value(losses[-1]), f"loss at the end, {show.value(losses[0])} at the start"))
+    ends = evaluations.losses(curve)
+    if ends:
+        told.append(
+            ("rejected", show.value(ends[1]), f"loss in the last tenth of steps, {show.value(ends[0])} in the first")
+        )
     told.append(("in", show.value(training.get("steps")), f"steps, {show.value(training.get('rows'))} rows"))
     told.append(("in", show.value(training.get("rows_per_second")), "rows a second"))
     return told
-
-
-# -- held-out rows -----------------------------------------------------------------------------------------------
-
-
-def compared(found: Sequence[Group]) -> dict[str, Any]:
-    """The tables before / after, a part for each kind of figure; `more` groups are not shown."""
-    shown = found[:GROUPS_SHOWN]
-    retrieval = [group for group in shown if group.kind == "retrieval"]
-    return {
-        "ways": [way(group, *one) for group in retrieval for one in group.ways()],
-        "geometry": [geometry(group) for group in retrieval],
-        "scored": [{"name": g.name, "rows": g.rows, **_both(g, "spearman", 1, 3)} for g in shown if g.kind == "scored"],
-        "masked": [masked(group) for group in shown if group.kind == "masked"],
-        "more": len(found) - len(shown),
-    }
-
-
-def way(group: Group, start: str, end: str, before: Figures, after: Figures) -> dict[str, Any]:
-    """A row of the table of accuracies; `marks` are (kind, left, width) in percent of the scale from 0 to 1."""
-    marks = [(kind, *_mark(side)) for kind, side in (("before", before), ("after", after)) if side.get("interval")]
-    return {
-        "name": group.name,
-        "start": start,
-        "end": end,
-        "rows": group.rows,
-        "before": percent(before.get("accuracy")),
-        "before_interval": interval(before.get("interval")),
-        "after": percent(after.get("accuracy")),
-        "after_interval": interval(after.get("interval")),
-        "change": change(before.get("accuracy"), after.get("accuracy")),
-        "mrr": show.value(after.get("mrr")),
-        "marks": marks,
-    }
-
-
-def _mark(figures: Figures) -> tuple[float, float]:
-    low, high = figures["interval"]
-    return round(100 * low, 2), round(100 * (high - low), 2)
-
-
-def geometry(group: Group) -> dict[str, Any]:
-    """Mean cosine of pairs, alignment, uniformity: before, after, change."""
-    return {"name": group.name, "figures": [_both(group, name, 1, 3) for name in ("cosine", "alignment", "uniformity")]}
-
-
-def _both(group: Group, figure: str, scale: float, digits: int) -> dict[str, str]:
-    before, after = group.before.get(figure), group.after.get(figure)
-    told = [f"{scale * value:.{digits}f}".replace("-", "−") if _number(value) else "–" for value in (before, after)]
-    return {"before": told[0], "after": told[1], "change": change(before, after, scale, digits)}
-
-
-def masked(group: Group) -> dict[str, Any]:
-    """Loss and accuracy of masked tokens, beside a unigram model's."""
-    return {
-        "name": group.name,
-        "rows": group.rows,
-        "loss": _both(group, "loss", 1, 3),
-        "unigram_loss": show.value(group.after.get("unigram_loss")),
-        "accuracy": _both(group, "accuracy", 100, 1),
-        "unigram_accuracy": percent(group.after.get("unigram_accuracy")),
-    }
-
-
-def course(summary: Mapping[str, Any]) -> Plot | None:
-    """The held-out figures in the course of training, where they were looked at more than twice."""
-    looks = summary.get("evaluations") or []
-    if len(looks) < 3:
-        return None
-    lines: dict[str, list[tuple[float, float]]] = {}
-    for look in looks:
-        for name, found in _of(look, "groups").items():
-            if _number(found.get("accuracy")):
-                lines.setdefault(name, []).append((look["step"], found["accuracy"]))
-    return plot("Held-out accuracy in the course of training", "accuracy", lines, percent=True)
 
 
 # -- learning ----------------------------------------------------------------------------------------------------
@@ -222,8 +126,7 @@ def loss_plot(curve: Sequence[Mapping[str, Any]]) -> Plot | None:
 
 def learning(curve: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     """First, last, smallest, median and largest of what is logged at each step."""
-    names = {"loss": "Loss", "accuracy": "Accuracy in the batch", "gradient_norm": "Gradient norm", "lr": "Learning rate"}
-    columns = {title: [p[name] for p in curve if _number(p.get(name))] for name, title in names.items()}
+    columns = {title: [p[name] for p in curve if _number(p.get(name))] for name, title in CURVE.items()}
     entries = {name for point in curve for name in point.get("entries") or ()}
     for name in sorted(entries) if len(entries) > 1 else ():
         columns[f"Loss of {name}"] = [p["entries"][name] for p in curve if name in (p.get("entries") or {})]
@@ -288,17 +191,15 @@ def model_facts(model: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The exported model as (name, value)."""
     if not model:
         return []
-    trained, parameters = model.get("trained"), model.get("parameters")
-    part = f" ({show.share(trained, parameters)})" if _number(trained) and parameters else ""
-    length = " tokens, special tokens included"
+    trained, parameters = model.get("trained") or 0, model.get("parameters") or 0
     return [
         ("place", show.fact(model.get("place"))),
         ("architecture", show.fact(model.get("type"))),
-        ("parameters", show.value(parameters)),
-        ("trained", f"{show.value(trained)}{part}"),
+        ("parameters", show.whole(parameters)),
+        ("trained", f"{show.whole(trained)} ({show.share(trained, parameters)})"),
         ("dimension", show.value(model.get("dimension"))),
         ("vocabulary", show.value(model.get("vocabulary"))),
         ("pooling", show.fact(model.get("pooling"))),
         ("unit length", "yes" if model.get("normalize") else "no"),
-        ("longest input", f"{show.value(model.get('max_length'))}{length}"),
+        ("longest input", f"{show.value(model.get('max_length'))} tokens, special tokens included"),
     ]

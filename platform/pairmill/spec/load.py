@@ -19,10 +19,11 @@ from pairmill.spec.base import Model
 from pairmill.spec.builders import FORMS
 from pairmill.spec.curate import CurateSpec
 from pairmill.spec.inputs import FORMATS
+from pairmill.spec.pipeline import PipelineSpec, placeholders, step_document
 from pairmill.spec.text import Document, Path, dotted, override, parse, resolve_environment
 from pairmill.spec.train import TrainSpec
 
-KINDS: dict[str, type[Model]] = {"curate": CurateSpec, "train": TrainSpec}
+KINDS: dict[str, type[Model]] = {"curate": CurateSpec, "train": TrainSpec, "pipeline": PipelineSpec}
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class LoadedSpec:
     name: str
     spec: Any
     public: dict[str, Any]
+    document: Document
 
     def yaml(self) -> str:
         return yaml.safe_dump(self.public, sort_keys=False, allow_unicode=True)
@@ -58,12 +60,21 @@ def loads(text: str, name: str, sets: Sequence[str] = ()) -> LoadedSpec:
     for assignment in sets:
         override(document, assignment)
     resolve_environment(document)
+    return check(document)
+
+
+def check(document: Document) -> LoadedSpec:
+    """Check a document whose references are read; of a pipeline, its steps too. Raises SpecError."""
     model = _model(document)
     try:
         spec = model.model_validate(document.data)
     except ValidationError as error:
         raise SpecError("\n".join(_messages(error, document, model))) from None
-    return LoadedSpec(name, spec, _public(spec, document))
+    if isinstance(spec, PipelineSpec):
+        runs = placeholders(document)
+        for number in range(len(spec.steps)):
+            check(step_document(document, number, runs))
+    return LoadedSpec(document.name, spec, _public(spec, document), document)
 
 
 def schema(kind: str | None = None) -> str:

@@ -205,11 +205,16 @@ class EmbeddingDistillation(Term):
         "embedding of it."
     )
     student_sides: list[Side] = Field(["anchor", "positive"], min_length=1, description="The sides that follow.")
-    metric: Literal["mse", "cosine"] = "mse"
-    normalize: bool = Field(True, description="Compare unit vectors. With cosine there is no difference.")
+    metric: Literal["mse", "cosine", "contrastive"] = Field(
+        "mse", description="contrastive: the teacher's embedding must be found among those of the whole batch."
+    )
+    normalize: bool = Field(True, description="mse: compare unit vectors. The other metrics always do.")
+    temperature: float | None = Field(None, gt=0, le=10, description="contrastive: default 0.05.")
 
     @model_validator(mode="after")
     def _sides_once(self) -> EmbeddingDistillation:
+        if self.temperature is not None and self.metric != "contrastive":
+            raise ValueError(f"temperature has no effect with metric: {self.metric}. Leave it out, or use contrastive")
         if len(set(self.student_sides)) != len(self.student_sides):
             raise ValueError("student_sides: a side stands twice. Write anchor, positive or both")
         return self

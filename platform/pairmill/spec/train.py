@@ -55,5 +55,3 @@ class TrainSpec(Length):
         if self.model.architecture is not None and self.teacher == "initial":
             raise ValueError("teacher: initial: a model from scratch knows nothing yet. Name another model")
         return self
-
-

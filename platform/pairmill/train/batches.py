@@ -22,8 +22,10 @@ _META: dict[str, tuple[str, torch.dtype]] = {
 }
 
 
-def of(read: reader.Batch, teacher: frozenset[str]) -> Batch:
-    """A rank's batch; `teacher` names the sides that a frozen model reads, by the student's tokens or its own."""
+def of(read: reader.Batch, needed: frozenset[str]) -> Batch:
+    """A rank's batch, with the fields of `Embedded` that the objective needs; a teacher without tokens of its own reads
+    the student's."""
+    teacher = [side for side in ("anchor", "positive") if f"teacher_{side}" in needed]
     sides = {name: split(ragged) for name, ragged in read.tokens.items()}
     taught = {side: sides.get(f"teacher_{side}", sides[side]) for side in teacher if side in sides}
     meta: dict[str, Any] = {
@@ -31,7 +33,8 @@ def of(read: reader.Batch, teacher: frozenset[str]) -> Batch:
         for column, (field, kind) in _META.items()
         if column in read.meta
     }
-    return Batch(sides["anchor"], sides.get("positive"), sides.get("negatives"), Meta(**meta), taught)
+    positive = sides.get("positive") if "positive" in needed else None
+    return Batch(sides["anchor"], positive, sides.get("negatives"), Meta(**meta), taught)
 
 
 def split(ragged: reader.Ragged) -> Tokens:

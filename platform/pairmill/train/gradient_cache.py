@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -50,6 +51,19 @@ class World:
 
     rank: int = 0
     size: int = 1
+    sharded: bool = False  # parameters are, so that a pass of one rank needs one of all others
+
+    def passes(self, wanted: int) -> int:
+        """How many forward passes this rank makes, that has `wanted` micro-batches: with shards, as many as the others."""
+        if not self.sharded:
+            return wanted
+        most = torch.tensor([wanted])
+        torch.distributed.all_reduce(most, torch.distributed.ReduceOp.MAX)
+        return int(most)
+
+    def first(self, value: int) -> int:
+        """The value that rank 0 has."""
+        return int(self.sum(torch.tensor([value if self.rank == 0 else 0]))) if self.size > 1 else value
 
     def gather(self, values: Tensor) -> Tensor:
         """Tensors of equal shape from all ranks, one behind the other."""
@@ -99,27 +113,33 @@ class Cached:
         """
         texts = batch.anchor + (batch.positive or []) + (batch.negatives or [])
         pieces = list(micro_batches(texts, self.micro_batch))
-        alone = len(pieces) == 1
-        found: Tensor | None = None
-        with torch.set_grad_enabled(alone):
-            for number, rows in enumerate(pieces):
-                randomness.start(number)
-                vectors = self.encode([texts[i] for i in rows])
-                if found is None:
-                    found = vectors.new_empty(len(texts), vectors.shape[1])
-                if alone:
-                    found = vectors[np.argsort(rows)]
-                else:
-                    found[rows] = vectors
-        assert found is not None, "a batch has texts"
-        gradient, statistics = self._loss(found.detach(), batch, weight)
-        if alone:
+        passes = self.world.passes(len(pieces))
+        if passes == 1:
+            randomness.start(0)
+            vectors = self.encode([texts[i] for i in pieces[0]])
+            found = vectors[np.argsort(pieces[0])]
+            gradient, statistics = self._loss(found.detach(), batch, weight)
             found.backward(gradient)
             return statistics
-        for number, rows in enumerate(pieces):
+        with torch.no_grad():
+            found = embed(self._seeded(randomness), texts, pieces, passes)
+        gradient, statistics = self._loss(found, batch, weight)
+        for number in range(passes):
+            rows = pieces[min(number, len(pieces) - 1)]
             randomness.start(number)
-            self.encode([texts[i] for i in rows]).backward(gradient[rows])
+            vectors = self.encode([texts[i] for i in rows])
+            vectors.backward(gradient[rows] if number < len(pieces) else torch.zeros_like(vectors))
         return statistics
+
+    def _seeded(self, randomness: Randomness) -> Embed:
+        """`encode` with the random numbers of the first, second, ... micro-batch."""
+        numbers = count()
+
+        def encode(texts: Tokens) -> Tensor:
+            randomness.start(next(numbers))
+            return self.encode(texts)
+
+        return encode
 
     def _loss(self, local: Tensor, batch: Batch, weight: float) -> tuple[Tensor, dict[str, float]]:
         """The gradient of the loss with respect to this rank's embeddings, and statistics."""
@@ -157,11 +177,20 @@ class Cached:
         if texts is None or self.teach is None:
             return None
         with torch.no_grad():
-            parts = [(rows, self.teach([texts[i] for i in rows])) for rows in micro_batches(texts, self.micro_batch)]
-        found = parts[0][1].new_empty(len(texts), parts[0][1].shape[1])
-        for rows, vectors in parts:
-            found[rows] = vectors
-        return self.world.gather(found)
+            return self.world.gather(embed(self.teach, texts, list(micro_batches(texts, self.micro_batch))))
+
+
+def embed(encode: Embed, texts: Tokens, pieces: Sequence[np.ndarray], passes: int = 0) -> Tensor:
+    """Embeddings (n, d) of texts, one forward pass for each piece; passes beyond these repeat the last, for nothing."""
+    found: Tensor | None = None
+    for rows in pieces:
+        vectors = encode([texts[i] for i in rows])
+        found = vectors.new_empty(len(texts), vectors.shape[1]) if found is None else found
+        found[rows] = vectors
+    for _ in range(passes - len(pieces)):
+        encode([texts[i] for i in pieces[-1]])
+    assert found is not None, "there are texts"
+    return found
 
 
 def micro_batches(texts: Sequence[np.ndarray], tokens: int) -> Iterator[np.ndarray]:
@@ -177,17 +206,22 @@ def micro_batches(texts: Sequence[np.ndarray], tokens: int) -> Iterator[np.ndarr
 
 
 def sum_gradients(parameters: Sequence[torch.nn.Parameter], world: World) -> None:
-    """Sum the gradients of all ranks, a few large messages instead of one per parameter."""
-    if world.size == 1:
+    """Sum the gradients of all ranks, a few large messages instead of one per parameter.
+
+    A parameter that no rank has a gradient of stays without one, so that the optimiser leaves it alone as on one rank.
+    """
+    if world.size == 1 or not parameters:
         return
-    for group in _by_kind(parameters):
+    there = [parameter.grad is not None for parameter in parameters]
+    counts = world.sum(torch.tensor(there, dtype=torch.int32, device=parameters[0].device)).tolist()
+    for group in _by_kind([parameter for parameter, count in zip(parameters, counts, strict=True) if count]):
         flat = world.sum(torch.cat([gradient.reshape(-1) for gradient in group]))
         for gradient, summed in zip(group, flat.split([g.numel() for g in group]), strict=True):
             gradient.copy_(summed.view_as(gradient))
 
 
 def _by_kind(parameters: Sequence[torch.nn.Parameter]) -> Iterator[list[Tensor]]:
-    """Gradients of one type and at most 64 Mi numbers; a parameter without one has zeros, as other ranks may differ."""
+    """Gradients of one type, some 64 Mi numbers at a time; a rank without one of a parameter has zeros."""
     groups: dict[torch.dtype, list[Tensor]] = {}
     for parameter in parameters:
         if parameter.grad is None:

@@ -8,7 +8,6 @@ gold scores have Spearman's correlation instead. Texts that occur twice count as
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,11 +15,10 @@ import torch
 import torch.nn.functional as F
 
 from pairmill.train.batches import split
-from pairmill.train.gradient_cache import Tokens, World, micro_batches
+from pairmill.train.gradient_cache import Embed, Tokens, World, embed, micro_batches
 from pairmill.train.reader import Reader
 
 BLOCK = 1024  # rows of the similarity matrix that are held at a time
-Embed = Callable[[Tokens], torch.Tensor]
 
 
 def evaluate(
@@ -45,11 +43,9 @@ def embed_all(encode: Embed, texts: Tokens, micro_batch: int, world: World) -> t
     """Unit vectors (n, d) of all texts, each rank doing its share."""
     share = -(-len(texts) // world.size)
     mine = [texts[min(i, len(texts) - 1)] for i in range(world.rank * share, (world.rank + 1) * share)]
+    pieces = list(micro_batches(mine, micro_batch))
     with torch.no_grad():
-        parts = [(rows, encode([mine[i] for i in rows])) for rows in micro_batches(mine, micro_batch)]
-    vectors = parts[0][1].new_empty(share, parts[0][1].shape[1])
-    for rows, part in parts:
-        vectors[rows] = part
+        vectors = embed(encode, mine, pieces, world.passes(len(pieces)))
     return F.normalize(world.gather(vectors)[: len(texts)].float(), dim=-1)
 
 

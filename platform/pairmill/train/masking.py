@@ -120,8 +120,11 @@ def _hash(numbers: np.ndarray) -> np.ndarray:
     return mixed ^ (mixed >> np.uint64(31))
 
 
-def vocabulary_of(tokenizer: Any) -> Vocabulary:
-    """The table of a fast tokenizer of transformers. SpecError if it has no mask token or marks words otherwise."""
+def vocabulary_of(tokenizer: Any, whole_words: bool = True) -> Vocabulary:
+    """The table of a fast tokenizer of transformers; without `whole_words` each token is a word.
+
+    Raises SpecError if it has no mask token, or marks words in a way that is not known.
+    """
     if tokenizer.mask_token_id is None:
         raise SpecError(
             f"{type(tokenizer).__name__} has no mask token, so it cannot learn masked words: choose a model made for "
@@ -134,8 +137,10 @@ def vocabulary_of(tokenizer: Any) -> Vocabulary:
     special[list(words.values())] = False
     special[[token for token, content in added.items() if content.special]] = True
     special[tokenizer.all_special_ids] = True
-    continuing = _continuing(json.loads(tokenizer.backend_tokenizer.to_str()), type(tokenizer).__name__)
     continues = np.zeros(size, bool)
+    if not whole_words:
+        return Vocabulary(continues, special, tokenizer.mask_token_id)
+    continuing = _continuing(json.loads(tokenizer.backend_tokenizer.to_str()), type(tokenizer).__name__)
     continues[[token for word, token in words.items() if token not in added and continuing(word)]] = True
     return Vocabulary(continues & ~special, special, tokenizer.mask_token_id)
 

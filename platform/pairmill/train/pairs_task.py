@@ -17,15 +17,15 @@ from pairmill.train.reader import Batch, Reader
 
 @dataclass
 class Pairs:
-    """A `loop.Task`. `encoder` gives vectors; `objectives` and `teacher_sides` are by data entry."""
+    """A `loop.Task`. `encoder` gives vectors; `objectives`, and what they need (`needs`), are by data entry."""
 
     spec: TrainSpec
     encoder: nn.Module
     objectives: dict[str, Objective]
+    needed: dict[str, frozenset[str]]
     holdout: Reader
     held_out: list[dict[str, Any]]
     teacher: nn.Module | None = None
-    teacher_sides: dict[str, frozenset[str]] = field(default_factory=dict)
     world: World = field(default_factory=World)
 
     def __post_init__(self) -> None:
@@ -37,12 +37,13 @@ class Pairs:
         teach = self._embed(self.teacher) if self.teacher is not None else None
         micro_batch = self.spec.resources.micro_batch
         cached = Cached(self._embed(self.encoder), self.objectives[entry], self.world, micro_batch, teach)
-        batch = batches.of(read, self.teacher_sides.get(entry, frozenset()))
+        batch = batches.of(read, self.needed[entry])
         figures = cached.backward(batch, Randomness(self.spec.seed, number, self.world.rank), weight)
         if self.world.size == 1:
             return figures
         names = sorted(figures)
-        summed = self.world.sum(torch.tensor([figures[name] for name in names], device=device_of(self.encoder)))
+        values = torch.tensor([figures[name] for name in names], dtype=torch.float64, device=device_of(self.encoder))
+        summed = self.world.sum(values)
         return dict(zip(names, (summed / self.world.size).tolist(), strict=True))
 
     def evaluate(self) -> dict[str, dict[str, Any]]:

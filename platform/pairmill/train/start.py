@@ -15,9 +15,8 @@ import torch
 
 from pairmill.errors import PairmillError
 from pairmill.model import places
-from pairmill.model.encoder import Encoder
 from pairmill.model.export import write_model
-from pairmill.model.loading import Loaded, load, load_tokenizer, read_config, settings_of
+from pairmill.model.loading import Loaded, encoder_of, load, load_tokenizer, read_config, settings_of
 from pairmill.model.settings import Settings
 from pairmill.runs.storage import Storage
 from pairmill.runs.units import Units, do_once
@@ -60,7 +59,8 @@ def make(item: dict[str, Any]) -> dict[str, Any]:
         encoder: spec_model.Encoder = spec.model  # type: ignore[attr-defined]
         place = places.local(base_of(encoder), made.storage.uri)
         torch.manual_seed(item["spec"]["seed"])
-        loaded = _from_scratch(encoder, place) if encoder.architecture else load(place, _plain(encoder))
+        masked = spec.kind == "pretrain"  # type: ignore[attr-defined]
+        loaded = _from_scratch(encoder, place, masked) if encoder.architecture else load(place, _plain(encoder), masked)
         if encoder.extend_vocabulary:
             texts = sample(made.storage, spec.data, encoder.extend_vocabulary.sample)  # type: ignore[attr-defined]
             loaded = extended(loaded, texts, encoder.extend_vocabulary.tokens)
@@ -77,8 +77,8 @@ def _plain(spec: spec_model.Encoder) -> spec_model.Encoder:
     return spec.model_copy(update={"lora": None, "dropout": None})
 
 
-def _from_scratch(spec: spec_model.Encoder, place: str) -> Loaded:
-    from pairmill.model.alibi import AlibiConfig, AlibiModel
+def _from_scratch(spec: spec_model.Encoder, place: str, masked: bool) -> Loaded:
+    from pairmill.model.alibi import AlibiConfig, AlibiForMaskedLM, AlibiModel
 
     wanted = spec.architecture
     assert wanted is not None
@@ -99,7 +99,8 @@ def _from_scratch(spec: spec_model.Encoder, place: str) -> Loaded:
         pad_token_id=tokenizer.pad_token_id,
     )
     found = Settings(spec.pooling or "mean", spec.max_length or 512, True, dict(spec.prompts))
-    return Loaded(Encoder(AlibiModel(config), found.pooling, tokenizer.pad_token_id), tokenizer, found)
+    model = AlibiForMaskedLM(config) if masked else AlibiModel(config)
+    return Loaded(encoder_of(model, found.pooling, tokenizer.pad_token_id, masked), tokenizer, found)
 
 
 def extended(loaded: Loaded, texts: Sequence[str], count: int) -> Loaded:

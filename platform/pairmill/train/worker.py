@@ -17,7 +17,6 @@ from pairmill.model.loading import Loaded, load
 from pairmill.runs.record import Events, Run
 from pairmill.runs.storage import Storage, open_storage
 from pairmill.runs.units import Stopwatch
-from pairmill.spec.data import DataEntry
 from pairmill.spec.model import Place
 from pairmill.spec.objectives import needs
 from pairmill.spec.train import TrainSpec
@@ -96,10 +95,10 @@ def _loop(
         spec,
         encoder,
         {name: objective.to(device) for name, objective in objectives_of(spec).items()},
+        {entry.name: needs(entry.objective or spec.objective) for entry in spec.data},
         Reader(storage, manifest, holdout=True),
         manifest["holdout"],
         _teacher(spec, storage, config, device),
-        {entry.name: teacher_sides(spec, entry) for entry in spec.data},
         world,
     )
     checkpoints = Checkpoints(storage, checkpoint_prefix(run), run.attempt, spec.checkpoints.keep)
@@ -128,12 +127,6 @@ def plan_of(spec: TrainSpec, manifest: dict[str, Any]) -> Plan:
     schedule = [Stage(stage.until, stage.weights) for stage in spec.mixing.schedule]
     steps = spec.steps * spec.accumulate if spec.steps else None
     return Plan(groups, spec.batch_size, steps, spec.epochs, spec.mixing.alpha, schedule, spec.seed)
-
-
-def teacher_sides(spec: TrainSpec, entry: DataEntry) -> frozenset[str]:
-    """The sides that the objective of an entry wants embedded by the teacher."""
-    asked = needs(entry.objective or spec.objective)
-    return frozenset(side for side in ("anchor", "positive") if f"teacher_{side}" in asked)
 
 
 def _teacher(spec: TrainSpec, storage: Storage, config: dict[str, Any], device: torch.device) -> Encoder | None:

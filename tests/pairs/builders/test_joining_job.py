@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from pairmill.curate import annotate, shards
+from pairmill.curate import annotate
 from pairmill.curate.job import run_curate
-from pairmill.pairs import sources
+from pairmill.pairs import shards, sources
 from pairmill.spec.load import loads
 from reading import table
 

@@ -81,6 +81,22 @@ def test_embedding_distillation_equals_sentence_transformers(metric: str) -> Non
     assert_equal(ours, theirs, e)
 
 
+@pytest.mark.parametrize("side", ["anchor", "positive"])
+def test_contrastive_distillation_finds_the_teachers_embedding_among_those_of_rows_with_other_texts(side: str) -> None:
+    e, m, t = embedded(5), meta(), 0.1
+    student, teacher = getattr(e, side), e.teacher_positive
+    texts = [{int(m.anchor_ids[i]), int(m.positive_ids[i])} for i in range(N)]
+
+    def entropy(i: int) -> Tensor:
+        others = [j for j in range(N) if j == i or not texts[i] & texts[j]]
+        sums = sum((cos(student[i], teacher[j]) / t).exp() for j in others)
+        return -((cos(student[i], teacher[i]) / t).exp() / sums).log()
+
+    options = {"teacher_side": "positive", "student_sides": [side], "metric": "contrastive", "temperature": t}
+    written = mean(entropy(i) for i in range(N))
+    assert_equal(objective({"name": "embedding_distillation", **options})(e, m), written, e)
+
+
 @pytest.mark.parametrize("english", ["anchor", "positive"])
 def test_clft_holds_english_to_the_teacher_and_the_other_side_to_english(english: str) -> None:
     e = embedded(4)

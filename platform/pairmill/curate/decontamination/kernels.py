@@ -1,4 +1,4 @@
-"""The inner loops of decontamination, compiled by numba when first used (see `dedup.kernels`).
+"""The inner loops of decontamination, compiled by numba when first used (see `compiled.py`).
 
 A run of tokens is hashed by a polynomial modulo 2^64 over the tokens' hashes, taken from the polynomials of all
 prefixes, and a mixer with the kind of key: seed, whole or gap.
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pairmill.curate.dedup.kernels import Kernel, compile_kernel
+from pairmill.compiled import Kernel, compile_kernel
 
 if TYPE_CHECKING:
     from pairmill.curate.decontamination.index import Index, Limits

@@ -20,10 +20,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pairmill.compiled import Kernel, compile_kernel
 from pairmill.curate import codepoints
 from pairmill.curate.dedup import shingles
 from pairmill.curate.dedup.folding import fold_text
-from pairmill.curate.dedup.kernels import Kernel, compile_kernel
 from pairmill.curate.heuristics import scripts
 
 VERSION = 1

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pairmill.curate.dedup.kernels import Kernel, compile_kernel
+from pairmill.compiled import Kernel, compile_kernel
 from pairmill.curate.dedup.sketch import most_different
 
 VERSION = 1

@@ -11,7 +11,7 @@ from functools import cache
 
 import numpy as np
 
-from pairmill.curate.dedup.kernels import Kernel, compile_kernel
+from pairmill.compiled import Kernel, compile_kernel
 
 VERSION = 1
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)

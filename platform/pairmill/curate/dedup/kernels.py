@@ -6,31 +6,14 @@ cache directory, if either can be written) and 0.5 s per process. None of the lo
 signatures are in `signing`.
 """
 
-from collections.abc import Callable
 from functools import cache
-from typing import Any
 
 import numpy as np
 
-Kernel = Callable[..., Any]
+from pairmill.compiled import Kernel, compile_kernel
+
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)
 _STEPS = 32  # of a comparison, between looks at whether the threshold is still in reach
-
-
-def compile_kernel(function: Kernel, inputs: str, outputs: str, result: str = "void") -> Kernel:
-    """Compile a function of arrays and numbers that may only be read, and of arrays that are written."""
-    import numba
-
-    def read(name: str) -> Any:
-        kind, dimensions = getattr(numba.types, name.rstrip("[]")), name.count("[]")
-        return numba.types.Array(kind, dimensions, "C", readonly=True) if dimensions else kind
-
-    written = [numba.core.sigutils.normalize_signature(f"void({name})")[0][0] for name in outputs.split()]
-    signature = getattr(numba.types, result)(*map(read, inputs.split()), *written)
-    try:
-        return numba.njit(signature, nogil=True, cache=True)(function)
-    except RuntimeError:  # neither this directory nor the user's cache directory can be written
-        return numba.njit(signature, nogil=True)(function)
 
 
 @cache

@@ -16,8 +16,8 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
-from pairmill.curate.codepoints import byte_offsets
 from pairmill.curate.dedup.folding import fold_text, tables
+from pairmill.pairs.strings import byte_offsets
 
 VERSION = 1
 UNICODE = unicodedata.unidata_version

@@ -19,8 +19,8 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba.core import types
 from numba.extending import intrinsic
 
+from pairmill.compiled import Kernel, compile_kernel
 from pairmill.curate.dedup.folding import COMPOSES, EXPANDS, MAY_BE_FINAL, ORDERED, SPACE
-from pairmill.curate.dedup.kernels import Kernel, compile_kernel
 
 EMPTY = np.uint32(0xFFFFFFFF)
 _SECOND = np.uint32(1 << 31)

@@ -15,9 +15,9 @@ import pyarrow as pa
 from pairmill.curate import against, shardfiles
 from pairmill.curate.dedup import buckets, minhash
 from pairmill.curate.dedup.sketch import sketch, words
-from pairmill.curate.distributed import exchange
 from pairmill.curate.distributed.units import LINKS, PREFIX
 from pairmill.curate.shardfiles import matrix
+from pairmill.runs import exchange
 from pairmill.runs.storage import Storage
 from pairmill.runs.units import Units, do_once
 from pairmill.spec.curate import CurateSpec

@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 
 from pairmill.curate import decide, groups, shardfiles
-from pairmill.curate.distributed import exchange
 from pairmill.curate.distributed.links import LABELS
 from pairmill.curate.distributed.units import PREFIX, files
+from pairmill.runs import exchange
 from pairmill.runs.units import Units, do_once
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 
 from pairmill.curate.dedup.components import large_star, of_links, small_star
-from pairmill.curate.distributed import exchange
 from pairmill.curate.distributed.links import LABELS
 from pairmill.curate.distributed.units import LINKS, PREFIX, files, range_of
+from pairmill.runs import exchange
 from pairmill.runs.units import Units, do_once
 
 Star = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]

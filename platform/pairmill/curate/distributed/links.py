@@ -12,9 +12,9 @@ from pairmill.curate.dedup.buckets import Linker
 from pairmill.curate.dedup.components import of_links
 from pairmill.curate.dedup.groups import shared
 from pairmill.curate.dedup.sketch import words
-from pairmill.curate.distributed import exchange
 from pairmill.curate.distributed.units import LINKS, PREFIX, files, pieces, range_of
 from pairmill.curate.shardfiles import matrix
+from pairmill.runs import exchange
 from pairmill.runs.units import Units, do_once
 from pairmill.spec.curate import CurateSpec
 from pairmill.spec.dedup import Near

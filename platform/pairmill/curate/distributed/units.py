@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 
 from pairmill.curate import shardfiles
-from pairmill.curate.distributed import exchange
 from pairmill.errors import StorageError
+from pairmill.runs import exchange
 from pairmill.runs.storage import Storage
 from pairmill.runs.units import Units
 

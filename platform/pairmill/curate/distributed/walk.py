@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from pairmill.curate import decide, exclude
-from pairmill.curate.distributed import exchange
 from pairmill.curate.distributed.units import PREFIX, files, key, range_of
+from pairmill.runs import exchange
 from pairmill.runs.units import Units, do_once
 from pairmill.spec.curate import CurateSpec
 

@@ -1,4 +1,4 @@
-"""The inner loops of the rules, compiled by numba when first used (see `curate/dedup/kernels.py`).
+"""The inner loops of the rules, compiled by numba when first used (see `compiled.py`).
 
 Each visits every character or word of a batch once, or once per period (`repeated`): linear whatever the text.
 """
@@ -10,8 +10,8 @@ from functools import cache
 
 import numpy as np
 
+from pairmill.compiled import Kernel, compile_kernel
 from pairmill.curate.codepoints import DIGIT, LIMIT, SPACE
-from pairmill.curate.dedup.kernels import Kernel, compile_kernel
 
 LOWER, UPPER = 9, 10  # kinds of letters, beside the classes of `codepoints`; codepoints.LETTER: those without case
 KINDS = 11

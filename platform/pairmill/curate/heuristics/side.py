@@ -17,6 +17,7 @@ import pyarrow as pa
 from pairmill.curate import arrays, codepoints
 from pairmill.curate.heuristics import kernels, sentence_marks, web_addresses, words
 from pairmill.curate.heuristics.scripts import plain, properties, weights
+from pairmill.pairs.strings import byte_offsets
 
 if TYPE_CHECKING:
     from pairmill.curate.heuristics.documents.document import Document
@@ -32,7 +33,7 @@ class Side:
     @cached_property
     def encoded(self) -> tuple[np.ndarray, np.ndarray]:
         """The rows' UTF-8, joined (uint8), and where they start and end in it: int64 (n + 1,)."""
-        data, bounds = codepoints.byte_offsets(self.texts)
+        data, bounds = byte_offsets(self.texts)
         return np.frombuffer(data, np.uint8)[bounds[0] : bounds[-1]], bounds - bounds[0]
 
     @cached_property

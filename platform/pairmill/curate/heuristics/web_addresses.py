@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pairmill.curate.dedup.kernels import Kernel, compile_kernel
+from pairmill.compiled import Kernel, compile_kernel
 
 if TYPE_CHECKING:
     from pairmill.curate.heuristics.side import Side

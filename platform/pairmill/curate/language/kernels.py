@@ -1,4 +1,4 @@
-"""The inner loops of `ask`, compiled by numba when first used (see `curate/dedup/kernels.py`): one pass each."""
+"""The inner loops of `ask`, compiled by numba when first used (see `compiled.py`): one pass each."""
 
 # mypy: disable-error-code="assignment,arg-type"
 from __future__ import annotations
@@ -7,8 +7,8 @@ from functools import cache
 
 import numpy as np
 
+from pairmill.compiled import Kernel, compile_kernel
 from pairmill.curate.codepoints import DIGIT, LIMIT, MARK, SPACE
-from pairmill.curate.dedup.kernels import Kernel, compile_kernel
 
 #: Bits of a code point's property, beside its class (the low four bits) and the number of its script (six from SCRIPT).
 LETTER, LATIN, LEAD, CONTINUATION, COMBINES = 16, 32, 64, 128, 256

@@ -22,6 +22,7 @@ import pyarrow as pa
 
 from pairmill.curate import codepoints
 from pairmill.curate.language import kernels, letters
+from pairmill.pairs.strings import byte_offsets
 
 VERSION = 2  # of what engines are shown: excerpts and noise
 MIN_LETTERS = 0.2
@@ -38,7 +39,7 @@ def tally(column: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     """Count characters of each text: int64 (n, kernels.COUNTS), and letters by script number: int64 (n, scripts)."""
     from pairmill.curate.heuristics.scripts import weights
 
-    data, offsets = codepoints.byte_offsets(column)
+    data, offsets = byte_offsets(column)
     counts = np.zeros((len(column), kernels.COUNTS), np.int64)
     scripts = np.zeros((len(column), len(weights())), np.int64)
     kernels.tally()(np.frombuffer(data, np.uint8), offsets, _properties(), counts, scripts)

@@ -21,12 +21,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pairmill.curate import codepoints
-from pairmill.curate.dedup.kernels import Kernel, compile_kernel
+from pairmill.compiled import Kernel, compile_kernel
 from pairmill.curate.language.calibration import PY3LANGID
 from pairmill.curate.language.codes import canonical
 from pairmill.curate.language.engine import UNKNOWN, Asked, answers, ask, model_file
 from pairmill.errors import PairmillError
+from pairmill.pairs.strings import byte_offsets
 
 _STEPS = 512  # the model's weights are multiples of 1/512, and as such int16
 _LANES = 8  # texts that walk the automaton in turn, as each step waits for memory
@@ -64,7 +64,7 @@ class Py3LangId:
     def score(self, asked: Asked) -> tuple[np.ndarray, np.ndarray]:
         """Number of the best class in `names` and the library's normalised probability of it, for each text."""
         column = _composed(_lowered(asked.column), asked.composed)
-        data, offsets = codepoints.byte_offsets(column)
+        data, offsets = byte_offsets(column)
         found, scores = np.full(len(column), UNKNOWN, np.int64), np.zeros(len(column), np.float32)
         for first in range(0, len(column), _BATCH):
             part = slice(first, min(first + _BATCH, len(column)))

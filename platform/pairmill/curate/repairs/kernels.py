@@ -1,4 +1,4 @@
-"""The inner loops of the repairs, compiled by numba when first used (see `curate/dedup/kernels.py`).
+"""The inner loops of the repairs, compiled by numba when first used (see `compiled.py`).
 
 Those that write texts read and write UTF-8. They only drop characters or put shorter ones in their place, so that the
 output (`out`, and the rows' `out_offsets` in it) is never longer than the input.
@@ -12,8 +12,9 @@ from functools import cache
 import numpy as np
 import pyarrow as pa
 
+from pairmill.compiled import Kernel, compile_kernel
 from pairmill.curate import codepoints
-from pairmill.curate.dedup.kernels import Kernel, compile_kernel
+from pairmill.pairs.strings import byte_offsets
 
 KEEP, REMOVE, BREAK, JOINER, TAG = range(5)  # what is done with a character, see `curate/invisible.py`
 IS_JOINING, IS_VIRAMA, IS_EMOJI = 1, 2, 4  # what a character is to a joiner beside it
@@ -23,7 +24,7 @@ LEAD, FOLLOWER, FOREIGN, LATIN_LEAD, LETTER, INDIC, C1 = (1 << bit for bit in ra
 
 def rewrite(kernel: Kernel, texts: pa.LargeStringArray, *arguments: object) -> pa.LargeStringArray:
     """Call kernel(raw, offsets, *arguments, out, out_offsets) on texts; returns what it writes."""
-    data, offsets = codepoints.byte_offsets(texts)
+    data, offsets = byte_offsets(texts)
     raw = np.frombuffer(data, np.uint8)[offsets[0] : offsets[-1]]
     out, out_offsets = np.empty(len(raw), np.uint8), np.zeros(len(offsets), np.int64)
     kernel(raw, offsets - offsets[0], *arguments, out, out_offsets)

@@ -6,7 +6,9 @@ score_distillation       L = 1/n sum_i KL( softmax_k(z_ik / u) || softmax_k(c_ik
 embedding_distillation   L = 1/n sum_i mean over student sides x of D( f(x_i), g(y_i) )
     f the student, g the frozen teacher, y the teacher's side, or x itself with `own`; D the mean over dimensions of
     squared differences, or 1 - cos. Teacher on the English side, student on both: Reimers & Gurevych 2020
-    (2004.09813, section 2), who sum over the sides.
+    (2004.09813, section 2), who sum over the sides. With the metric `contrastive`,
+        D = -log( exp(cos(f(x_i), g(y_i)) / t) / sum_j exp(cos(f(x_i), g(y_j)) / t) )
+    over the rows j that share no text with i, and i: the teacher's space stays where it is, and gives the negatives.
 clft                     L = 1/n sum_i [ 1 - cos(f(y_i), g(y_i)) + beta (1 - cos(f(y_i), f(x_i))) ]
     y the teacher's (English) side, x the other ("Multilingual representations in embeddings models", ICLR 2024 blog).
 """
@@ -18,7 +20,10 @@ from torch import Tensor
 
 from pairmill.errors import PairmillError
 from pairmill.spec import objectives as spec
+from pairmill.train.objectives import false_negatives
 from pairmill.train.objectives.base import Embedded, Meta, Objective, Rows, cosine, unit
+
+TEMPERATURE = 0.05
 
 
 class ScoreDistillation(Objective):
@@ -86,9 +91,22 @@ class EmbeddingDistillation(_Taught):
             student = rows.of(self._student(embedded, side))
             teacher = rows.of(self._teacher(embedded, read))
             cosines = cosine(student, teacher)
-            distances.append(1 - cosines if self.options.metric == "cosine" else self._squared(student, teacher))
             statistics[f"teacher_similarity_{side}"] = cosines.detach().mean()
+            if self.options.metric == "contrastive":
+                distances.append(self._cross_entropy(student, self._teacher(embedded, read), cosines, meta, rows))
+            else:
+                distances.append(1 - cosines if self.options.metric == "cosine" else self._squared(student, teacher))
         return rows.mean(torch.stack(distances).mean(0)), statistics
+
+    def _cross_entropy(self, student: Tensor, teacher: Tensor, own: Tensor, meta: Meta, rows: Rows) -> Tensor:
+        """(m,) of the slice's students among all teacher embeddings (n, d); `own` (m,) are the cosines with theirs."""
+        temperature = self.options.temperature or TEMPERATURE
+        logits = unit(student) @ unit(teacher).T / temperature
+        related = false_negatives.related(meta, None, rows, spec.FalseNegatives())
+        if related is not None:
+            mask = related & ~false_negatives.own(rows, logits.device)
+            logits = logits.masked_fill(mask, torch.finfo(logits.dtype).min)
+        return logits.logsumexp(1) - own / temperature
 
     def _squared(self, student: Tensor, teacher: Tensor) -> Tensor:
         if self.options.normalize:

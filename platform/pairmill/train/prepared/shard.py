@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pairmill.curate.distributed import exchange
+from pairmill.runs import exchange
 from pairmill.runs.units import Units, do_once
 from pairmill.spec.data import DataEntry
 from pairmill.train.prepared import pairs, reading, texts, tokens

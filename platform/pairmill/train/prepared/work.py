@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from pairmill.curate import shards
 from pairmill.errors import SpecError, StorageError
-from pairmill.pairs import sources
+from pairmill.pairs import shards, sources
 from pairmill.pairs.kept import kept_files
 from pairmill.runs.storage import Storage
 from pairmill.runs.units import Units, digest
@@ -192,7 +191,8 @@ def _wanted(entry: DataEntry, options: Options) -> Wanted:
     needed = needs(entry.objective or options.objective)
     if "negatives" in needed and not entry.negatives:
         raise SpecError(f"data.{entry.name}: the objective reads hard negatives: say how many, such as `negatives: 7`.")
-    sides = ("anchor", "positive") if "positive" in needed or not needed else ("anchor",)
+    both = {"positive", "teacher_positive"} & needed or not needed
+    sides = ("anchor", "positive") if both else ("anchor",)
     teacher = options.teacher.prompts if options.teacher else {}
     return Wanted(
         sides=sides,

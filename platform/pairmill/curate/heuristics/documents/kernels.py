@@ -1,5 +1,5 @@
 # mypy: disable-error-code="no-untyped-def, assignment"
-"""The loops that cut texts into tokens, words and lines, compiled by numba when first used (`curate/dedup/kernels.py`).
+"""The loops that cut texts into tokens, words and lines, compiled by numba when first used (`compiled.py`).
 
 Each visits every character, or every token, once, so both are linear whatever the text.
 """
@@ -10,7 +10,7 @@ from functools import cache
 
 import numpy as np
 
-from pairmill.curate.dedup.kernels import Kernel, compile_kernel
+from pairmill.compiled import Kernel, compile_kernel
 from pairmill.curate.heuristics.documents.characters import (
     BRACE,
     BULLET,

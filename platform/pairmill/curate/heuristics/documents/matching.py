@@ -11,7 +11,7 @@ from functools import cache
 
 import numpy as np
 
-from pairmill.curate.dedup.kernels import Kernel, compile_kernel
+from pairmill.compiled import Kernel, compile_kernel
 from pairmill.curate.heuristics.documents.characters import IDEOGRAPH, KINDS, MARK
 
 GRAMS = 9

@@ -1,0 +1,70 @@
+"""The page of a pipeline: its steps, each a run of its own, and what its trainings gained.
+
+The summary: {run, spec, command, steps: [{name, kind, run: id, state, seconds, reused, figures: {label: text},
+summary: that run's}]}. Steps link to their own reports, which lie beside this one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pairmill.report import evaluations, show
+from pairmill.report.comparison import compared, gains
+from pairmill.report.frame import STATES, frame
+from pairmill.report.templating import template
+
+_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+STEPS = ("steps", "Steps")
+
+
+def render(summary: Mapping[str, Any]) -> str:
+    """The page for a pipeline's summary. Lists may be empty and values null."""
+    return template("pipeline.html.j2").render(prepare(summary))
+
+
+def prepare(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """The template's variables."""
+    steps = summary.get("steps") or []
+    rows = [step_row(step) for step in steps]
+    trained = [part for step in steps if (part := training(step))]
+    parts = [{**part, "id": f"trained-{number}"} for number, part in enumerate(trained)]
+    contents = [("summary", "Summary"), STEPS, *((part["id"], part["name"]) for part in parts)]
+    return {**frame(summary, "pipeline", contents), "sentences": sentences(steps), "steps": rows, "trained": parts}
+
+
+def sentences(steps: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The pipeline in words: how many steps, how many of them had been done before."""
+    if not steps:
+        return ["No step has begun."]
+    reused = sum(bool(step.get("reused")) for step in steps)
+    done = sum(step.get("state") == "done" for step in steps)
+    told = [f"{done} of {show.plural(len(steps), 'step')} {'is' if done == 1 else 'are'} done."]
+    if reused:
+        told.append(f"{reused} had been done before and {'was' if reused == 1 else 'were'} used again.")
+    return told
+
+
+def step_row(step: Mapping[str, Any]) -> dict[str, Any]:
+    """A step for the table; `link` is None for a run without an id that can be part of an address."""
+    run, state = str(step.get("run") or ""), str(step.get("state") or "unknown")
+    return {
+        "name": show.fact(step.get("name")),
+        "kind": show.fact(step.get("kind")),
+        "run": run or "–",
+        "link": f"../{run}/report.html" if _RUN_ID.fullmatch(run) else None,
+        "state": state,
+        "state_kind": STATES.get(state, "warn"),
+        "seconds": show.duration(step.get("seconds")),
+        "reused": bool(step.get("reused")),
+        "figures": [(show.fact(label), show.fact(told)) for label, told in (step.get("figures") or {}).items()],
+    }
+
+
+def training(step: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What a step's training changed on held-out rows; None for other steps."""
+    found = evaluations.groups(step.get("summary") or {})
+    if not found:
+        return None
+    return {"name": show.fact(step.get("name")), "sentences": gains(found), "compared": compared(found)}
