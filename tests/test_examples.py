@@ -18,11 +18,16 @@ from corpus import (
     write_warc,
 )
 from pairmill.curate.job import run_curate
+from pairmill.jobs import run_job
 from pairmill.spec.load import load
 from reading import table
 from services import ROOT
 
-EXAMPLES = sorted(path for path in (ROOT / "jobs/examples").glob("*.yaml") if path.stem != "object-store")
+EXAMPLES = sorted(
+    path
+    for path in (ROOT / "jobs/examples").glob("*.yaml")
+    if path.stem != "object-store" and "\nkind: curate\n" in f"\n{path.read_text('utf-8')}"
+)
 
 
 @pytest.fixture(scope="module")
@@ -64,3 +69,16 @@ def test_an_example_runs_and_its_ledger_balances(path, data, tmp_path, monkeypat
     assert total["kept"] == len(table(outcome.run, "kept")) > 100
     assert total["rows_in"] == total["kept"] + sum(total["rejected"].values())
     assert str(data) not in outcome.run.storage.get(outcome.run.path("spec.yaml")).decode()
+
+
+@pytest.mark.usefixtures("local_ray")
+def test_the_tokenizer_example_makes_a_tokenizer_of_a_curate_run(tmp_path, monkeypatch):
+    pytest.importorskip("transformers", reason="needs the extra pairmill[train]")
+    store = str(tmp_path / "store")
+    run_curate(load(str(ROOT / "jobs/examples/gettext.yaml")), store, None, False, "", lambda line: None)
+    spec = load(str(ROOT / "jobs/examples/tokenizer.yaml"), ["sample=300KB"])
+    made = run_job(spec, store, None, False, "pairmill run tokenizer.yaml", lambda line: None)
+    fertility, compared = made.summary["fertility"]["de"], made.summary["compared"]["de"]
+    assert made.exit_code == 0 and made.summary["vocabulary"] == 2000
+    assert fertility["tokens"] < compared["tokens"] and fertility["unknown_share"] < 0.01
+    assert run_job(spec, store, None, False, "", lambda line: None).already_done

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 CLASSES = {
     "curate": "pairmill.curate.job:Curate",
+    "pretrain": "pairmill.train.pretrain_job:Pretrain",
+    "tokenizer": "pairmill.model.tokenizer_job:TokenizerJob",
     "train": "pairmill.train.job:Train",
 }
 

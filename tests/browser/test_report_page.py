@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 import report_summaries
+import train_summaries
 
-from pairmill.report.page import render
+from pairmill.report import page, pipeline_page, train_page
 
 sync_api = pytest.importorskip(
     "playwright.sync_api", reason="the browser tests need Playwright: pip install playwright"
@@ -36,10 +37,14 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(not CHROMIUM, reason="no Chromium: install it, or name its executable in $CHROMIUM"),
 ]
-SUMMARIES = {
-    "realistic": report_summaries.realistic,
-    "hostile": report_summaries.hostile,
-    "empty": report_summaries.empty,
+PAGES = {
+    "realistic": lambda: page.render(report_summaries.realistic()),
+    "hostile": lambda: page.render(report_summaries.hostile()),
+    "empty": lambda: page.render(report_summaries.empty()),
+    "train": lambda: train_page.render(train_summaries.usual()),
+    "train-hostile": lambda: train_page.render(train_summaries.hostile()),
+    "pipeline": lambda: pipeline_page.render(train_summaries.pipeline()),
+    "pipeline-hostile": lambda: pipeline_page.render(train_summaries.hostile_pipeline()),
 }
 OPEN_ALL = "document.querySelectorAll('details').forEach(element => element.open = true)"
 
@@ -78,7 +83,7 @@ UNREADABLE = """() => {
   const walker = document.createTreeWalker(document.querySelector('body'), NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
     const element = walker.currentNode.parentElement;
-    if (!walker.currentNode.data.trim() || element.closest('.skip') || seen.has(element)) continue;
+    if (!walker.currentNode.data.trim() || element.closest('.skip, svg title, svg desc') || seen.has(element)) continue;
     seen.add(element);
     const range = document.createRange();
     range.selectNodeContents(walker.currentNode);
@@ -115,9 +120,9 @@ def browser() -> Iterator[sync_api.Browser]:
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("report")
-    for name, summary in SUMMARIES.items():
-        (folder / f"{name}.html").write_bytes(render(summary()).encode())
-    return {name: folder / f"{name}.html" for name in SUMMARIES}
+    for name, render in PAGES.items():
+        (folder / f"{name}.html").write_bytes(render().encode())
+    return {name: folder / f"{name}.html" for name in PAGES}
 
 
 def opened(browser: sync_api.Browser, file: Path, width: int = 1440, scheme: str = "light") -> Watched:
@@ -132,8 +137,11 @@ def opened(browser: sync_api.Browser, file: Path, width: int = 1440, scheme: str
     return watched
 
 
-def test_hostile_rows_run_nothing_and_request_nothing(browser: sync_api.Browser, files: dict[str, Path]) -> None:
-    watched = opened(browser, files["hostile"])
+@pytest.mark.parametrize("name", ["hostile", "train-hostile", "pipeline-hostile"])
+def test_hostile_rows_run_nothing_and_request_nothing(
+    browser: sync_api.Browser, files: dict[str, Path], name: str
+) -> None:
+    watched = opened(browser, files[name])
     for link in watched.page.locator("a:not(.skip)").all():
         link.click()
     watched.page.wait_for_timeout(300)
@@ -141,9 +149,9 @@ def test_hostile_rows_run_nothing_and_request_nothing(browser: sync_api.Browser,
     assert watched.console == []
     assert watched.errors == []
     local = [url for url in watched.requests if not url.startswith(("data:", f"{files['hostile'].as_uri()}#"))]
-    assert local == [files["hostile"].as_uri()]
-    assert watched.page.locator("script, img, svg, iframe, object, embed, form").count() == 0
-    assert watched.page.url.startswith(files["hostile"].as_uri())
+    assert local == [files[name].as_uri()]
+    assert watched.page.locator("script, img, svg:not(.plot svg), iframe, object, embed, form").count() == 0
+    assert watched.page.url.startswith(files[name].as_uri())
 
 
 def test_the_policy_stops_a_script_that_slips_in(
@@ -158,7 +166,7 @@ def test_the_policy_stops_a_script_that_slips_in(
     assert len([line for line in watched.console if "Content Security Policy" in line]) >= 2
 
 
-@pytest.mark.parametrize("name", SUMMARIES)
+@pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize("width", [320, 390, 800, 1440])
 def test_the_page_never_scrolls_sideways(
     browser: sync_api.Browser, files: dict[str, Path], name: str, width: int
@@ -170,7 +178,7 @@ def test_the_page_never_scrolls_sideways(
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1440])
-@pytest.mark.parametrize("name", SUMMARIES)
+@pytest.mark.parametrize("name", PAGES)
 def test_all_text_can_be_read(
     browser: sync_api.Browser, files: dict[str, Path], name: str, width: int, scheme: str
 ) -> None:
@@ -227,20 +235,38 @@ def test_the_page_can_be_used_by_keyboard_with_visible_focus(browser: sync_api.B
     assert {"A.", "SUMMARY.", "PRE.", "DIV.scroll "} <= reached
 
 
-def test_landmarks_and_table_headers_are_there(browser: sync_api.Browser, files: dict[str, Path]) -> None:
-    page = opened(browser, files["realistic"]).page
+@pytest.mark.parametrize("name", ["realistic", "train", "pipeline"])
+def test_landmarks_and_table_headers_are_there(browser: sync_api.Browser, files: dict[str, Path], name: str) -> None:
+    page = opened(browser, files[name]).page
     assert [page.locator(tag).count() for tag in ("main", "nav[aria-label]", "header", "h1")] == [1, 1, 1, 1]
     assert page.locator("th:not([scope])").count() == 0
     assert page.locator("table").count() == page.locator(".scroll[aria-label] table").count()
     assert page.locator("tbody tr").count() == page.locator("tbody tr > th[scope=row]").count()
     ids = page.evaluate("[...document.querySelectorAll('[id]')].map(element => element.id)")
     assert len(ids) == len(set(ids))
-    broken = "[...document.querySelectorAll('a')].filter(a => !document.querySelector(a.getAttribute('href'))).length"
+    inside = "[...document.querySelectorAll('a[href^=\"#\"]')]"
+    broken = f"{inside}.filter(a => !document.querySelector(a.getAttribute('href'))).length"
     assert page.evaluate(broken) == 0
 
 
-def test_printing_shows_whole_tables(browser: sync_api.Browser, files: dict[str, Path]) -> None:
-    page = opened(browser, files["realistic"]).page
+@pytest.mark.parametrize("name", ["realistic", "train"])
+def test_printing_shows_whole_tables(browser: sync_api.Browser, files: dict[str, Path], name: str) -> None:
+    page = opened(browser, files[name]).page
     page.emulate_media(media="print")
     hidden = "[...document.querySelectorAll('.scroll')].filter(box => box.scrollHeight > box.clientHeight + 1).length"
     assert page.evaluate(hidden) == 0
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_the_loss_is_drawn_over_the_whole_area_and_has_a_name_for_who_cannot_see_it(
+    browser: sync_api.Browser, files: dict[str, Path], width: int
+) -> None:
+    page = opened(browser, files["train"], width).page
+    drawing = page.get_by_role("img", name="Loss in the course of training")
+    area = drawing.bounding_box()
+    assert area is not None and area["width"] > 0.6 * min(width, 1000) and area["height"] > 200
+    boxes = drawing.locator("path").evaluate_all("all => all.map(path => path.getBoundingClientRect().width)")
+    assert len(boxes) == 5
+    assert all(abs(box - area["width"]) < 0.02 * area["width"] for box in boxes)
+    colours = drawing.locator("path").evaluate_all("all => all.map(path => getComputedStyle(path).stroke)")
+    assert len(set(colours)) == 3

@@ -6,8 +6,11 @@ import pytest
 import torch
 
 from corpus import catalogue_rows
-from pairmill.model.tokenizer import fertility, plain, train
-from pairmill.model.vocabulary import choose_tokens, extend, initial_embeddings
+from pairmill.errors import SpecError
+from pairmill.model.extension import extend
+from pairmill.model.fertility import fertility
+from pairmill.model.tokenizer import plain, train
+from pairmill.model.vocabulary import changed_share, choose_tokens, initial_embeddings
 from pairmill.spec.tokenizer import TokenizerSpec
 
 GERMAN = [row[1] for row in catalogue_rows(("de",))]
@@ -55,3 +58,23 @@ def test_an_embedding_is_the_mean_of_the_old_pieces_and_old_ones_are_bit_equal(b
             torch.testing.assert_close(new[number[token]], expected)
             checked += 1
     assert checked > 10
+
+
+def test_texts_to_keep_are_cut_as_before_and_german_still_into_fewer_pieces(base) -> None:
+    loose, strict = (extend(base, choose_tokens(base, GERMAN, 300, keep=keep)) for keep in ([], ENGLISH))
+    assert changed_share(base, strict, ENGLISH) == 0
+    assert changed_share(base, loose, ENGLISH) > 0
+    assert fertility(strict, GERMAN).tokens < 0.9 * fertility(base, GERMAN).tokens
+
+
+def test_a_token_that_is_there_already_is_refused(base) -> None:
+    known = next(iter(base.get_vocab()))
+    with pytest.raises(SpecError, match="is in the vocabulary already"):
+        extend(base, [known])
+    with pytest.raises(SpecError, match="stands twice"):
+        extend(base, ["zzzyx", "zzzyx"])
+
+
+def test_a_matrix_with_fewer_rows_than_tokens_is_refused(base) -> None:
+    with pytest.raises(SpecError, match="they differ"):
+        initial_embeddings(base, base, torch.zeros(len(base) - 1, 3))

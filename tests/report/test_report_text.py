@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
 import report_summaries
+import train_summaries
 
 from pairmill.report.text import summarise
 
@@ -46,3 +48,51 @@ def test_hostile_names_cannot_drive_the_terminal() -> None:
 
 def test_a_run_without_anything_has_a_summary() -> None:
     assert "rows in     0" in summarise(report_summaries.empty())
+
+
+def test_a_train_run_tells_speed_loss_held_out_accuracy_and_the_models_place() -> None:
+    summary = train_summaries.usual()
+    summary["curve"] = [{"step": step, "loss": loss} for step, loss in ((1, 3.0), (2, 2.0), (3, 1.0))]
+    assert summarise(summary) == (
+        "teach-de-9ca36a26291e  done in 13 min 24 s\n"
+        "  steps       2,000, 172.7 rows/s, 8,290 tokens/s\n"
+        "  loss        3 → 1, first and last tenth\n"
+        "  held out    europarl/de-en  de to en 8.6% → 64.5% (61.5–67.4), en to de 8.1% → 63.3% (60.3–66.2), "
+        "1,000 rows\n"
+        "              sts             Spearman 0.867 → 0.859, 1,500 rows\n"
+        "  model       /data/store/runs/teach-de-9ca36a26291e/g0/model\n"
+        "  report      /data/store/runs/teach-de-9ca36a26291e/report.html"
+    )
+
+
+def test_a_pretrain_run_tells_loss_and_accuracy_beside_a_unigram_model() -> None:
+    told = "pages  loss 10.41 → 6.52 (unigram 7.06), accuracy 11.8% (unigram 5.2%)"
+    assert told in summarise(train_summaries.pretrained())
+
+
+def test_twelve_groups_are_named_and_the_others_counted() -> None:
+    summary = train_summaries.usual()
+    groups = {f"group-{number}": train_summaries.retrieval(1, 2, 5) for number in range(15)}
+    summary["evaluations"] = [{"step": 0, "groups": groups}]
+    text = summarise(summary)
+    assert "group-11 " in text and "group-12" not in text
+    assert "and 3 more groups" in text
+
+
+def test_a_pipeline_tells_each_step_and_what_its_training_gained() -> None:
+    lines = summarise(train_summaries.pipeline()).splitlines()
+    assert lines[1] == "  curate      curate reused: rows in 560,000, kept 240,120"
+    assert lines[2].startswith("  teach       train done in 13 min 24 s: steps 2,000, rows a second 172.7, loss ")
+    assert "8.6% → 64.5% (61.5–67.4)" in lines[3]
+
+
+@pytest.mark.parametrize("summary", [train_summaries.hostile(), train_summaries.hostile_pipeline()])
+def test_hostile_names_of_a_training_cannot_drive_the_terminal(summary: report_summaries.Json) -> None:
+    text = summarise(summary)
+    assert "\x1b" not in text and "\u202e" not in text
+    text.encode()
+
+
+@pytest.mark.parametrize("kind", ["train", "pretrain", "pipeline"])
+def test_an_early_end_of_any_kind_has_a_text(kind: str) -> None:
+    assert summarise({"run": {"id": "a-1", "kind": kind, "state": "failed"}}).startswith("a-1  failed\n")

@@ -22,7 +22,6 @@ from pairmill.curate import (
     language,
     result,
     select,
-    shards,
 )
 from pairmill.curate.decontamination import index as evaluation_index
 from pairmill.curate.decontamination import stages as decontamination
@@ -30,7 +29,7 @@ from pairmill.curate.dedup import buckets, resolve
 from pairmill.curate.dedup import groups as kernels_groups
 from pairmill.curate.distributed import layout
 from pairmill.curate.distributed.job import Distributed
-from pairmill.pairs import sources
+from pairmill.pairs import shards, sources
 from pairmill.runs import engine
 from pairmill.runs.job import Job, Outcome, Say, start
 from pairmill.runs.record import Run, now

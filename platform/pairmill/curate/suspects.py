@@ -22,8 +22,8 @@ from collections.abc import Callable
 import numpy as np
 import pyarrow as pa
 
+from pairmill.compiled import Kernel
 from pairmill.curate import personal, suspect_kernels, suspect_tables
-from pairmill.curate.dedup.kernels import Kernel
 from pairmill.curate.repairs import legacy
 from pairmill.curate.suspect_tables import AMPERSAND, ANGLE, CLOSE_DIGITS, DIGIT, PLUS, SEMICOLON, STATEMENT, Bit
 from pairmill.pairs.strings import byte_offsets

@@ -7,19 +7,21 @@ numbers, so the answer depends on the words and nothing else; the trainer for Wo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from pairmill.model.threads import one_thread
 
 _FIRST = 0x20000
+#: A word is given to the trainer, which counts words itself, this many times in one string.
+_TIMES = 4096
 
 
 def join(
-    words: Iterable[Sequence[str]], symbols: Sequence[str], joins: int, min_frequency: int
+    words: Iterable[tuple[Sequence[str], int]], symbols: Sequence[str], joins: int, min_frequency: int
 ) -> list[tuple[str, ...]]:
     """The `joins` most useful sequences of symbols, in the order they were joined; fewer where no pair is as frequent.
 
-    `symbols`: all that the words are made of. A frequent word must stand among `words` as often as it occurs.
+    `words`: each with its frequency. `symbols`: all that they are made of.
     """
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
@@ -34,6 +36,13 @@ def join(
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     with one_thread():
-        tokenizer.train_from_iterator(("".join(map(code.__getitem__, word)) for word in words), trainer)
+        tokenizer.train_from_iterator(_repeated(words, code), trainer)
     ranked = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
     return [tuple(ordered[ord(c) - _FIRST] for c in token) for token, _ in ranked if len(token) > 1]
+
+
+def _repeated(words: Iterable[tuple[Sequence[str], int]], code: dict[str, str]) -> Iterator[str]:
+    for word, times in words:
+        written = "".join(map(code.__getitem__, word)) + " "
+        for start in range(0, times, _TIMES):
+            yield written * min(_TIMES, times - start)

@@ -6,6 +6,7 @@ A run's model lies in the storage as files below one prefix; `fetch` gives a loc
 from __future__ import annotations
 
 import hashlib
+import re
 import tempfile
 from importlib import metadata
 from pathlib import Path
@@ -48,6 +49,16 @@ def identity(place: Place, storage_uri: str) -> Any:
             while block := opened.read(1 << 20):
                 digest.update(block)
     return digest.hexdigest()
+
+
+def licence(place: Place, storage_uri: str) -> str | None:
+    """What the model's own card says: `license:` at its head; None where it says nothing."""
+    try:
+        head = (Path(local(place, storage_uri)) / "README.md").read_text("utf-8", "replace")[:10_000]
+    except OSError:
+        return None
+    found = re.search(r"^license:\s*[\"']?([A-Za-z0-9][\w.+-]*)", head, re.MULTILINE)
+    return found[1] if found else None
 
 
 def _counts(path: Path) -> bool:

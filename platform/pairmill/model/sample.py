@@ -106,9 +106,9 @@ def shares(counts: dict[str, dict[str, int]], spec: TokenizerSpec) -> dict[str, 
 
 def below(table: pa.Table, cuts: dict[str, list[float]]) -> pa.Table:
     """The texts whose rank is in the part that `cuts` gives: {language: [of training texts, of held-out texts]}."""
-    limits = {(name, held): part * 2.0**64 for name, parts in cuts.items() for held, part in enumerate(parts)}
-    names, held = table["language"].to_pylist(), np.asarray(table["held_out"]).astype(int).tolist()
-    limit = np.array([limits.get(key, 0.0) for key in zip(names, held, strict=True)])
+    language = table["language"].combine_chunks().dictionary_encode()
+    parts = np.array([cuts.get(name, [0.0, 0.0]) for name in language.dictionary.to_pylist()]).reshape(-1, 2)
+    limit = parts[np.asarray(language.indices), np.asarray(table["held_out"]).astype(int)] * 2.0**64
     return table.filter(pa.array(np.asarray(table["rank"]).astype(np.float64) <= limit))
 
 

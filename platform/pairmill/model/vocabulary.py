@@ -3,112 +3,56 @@
 Choosing: the base tokenizer's pieces of the texts are the symbols, and byte-pair encoding goes on from them. Characters
 the base does not know come first, the most frequent ahead; then pairs of pieces in the order they are joined.
 
-Adding: the tokens become part of the model, so that they are found inside words as the base's own are.
-- WordPiece: entries of the vocabulary (`word`, `##part`). It takes the longest match, so words of old tokens change
-  only where a new token fits into them.
-- BPE: each token also needs a merge. New merges come after all old ones, so the old pieces are found first.
-- Unigram: the score is the base's own for the string, plus `BONUS` for each token saved. So a text's best cut stays,
-  and what was cut at these places is joined; larger pieces win over smaller ones.
+Adding: `extension.py`.
+
+Keeping: of texts that must stay as they are (`keep`), each word that the new tokens would cut otherwise names the first
+new token in it, and that one is not taken; again, until no word changes. Fewer tokens never change more words, so this
+holds for any part of those left.
 
 Embeddings: a new token starts as the mean of the embeddings of the pieces that the base cut it into.
 """
 
 from __future__ import annotations
 
-import copy
-import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pairmill.errors import SpecError
+from pairmill.model.extension import extend
 from pairmill.model.merges import join
+from pairmill.model.subwords import Base
+from pairmill.model.threads import one_thread
 from pairmill.model.tokenizer import plain
 
 if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedTokenizerFast
 
-BONUS = 0.1
-#: What `tokenizers` takes off the lowest score for each unknown character (Unigram).
-_UNKNOWN_PENALTY = 10.0
-
-
-class _Base:
-    """The model inside a tokenizer: how it cuts a word, given as the text of a token."""
-
-    def __init__(self, tokenizer: PreTrainedTokenizerFast):
-        self.backend = plain(tokenizer)
-        self.state: dict[str, Any] = json.loads(self.backend.to_str())
-        self.model: dict[str, Any] = self.state["model"]
-        self.type = str(self.model["type"])
-        if self.type not in ("WordPiece", "BPE", "Unigram"):
-            raise SpecError(f"the tokenizer's model is {self.type}; WordPiece, BPE and Unigram can be extended.")
-        listed = self.model["vocab"]
-        self.ids: dict[str, int] = (
-            {piece: number for number, (piece, _) in enumerate(listed)} if self.type == "Unigram" else dict(listed)
-        )
-        self.prefix = str(self.model.get("continuing_subword_prefix") or "")
-        self.unknown: str | None = self.model.get("unk_token")
-        if self.type == "Unigram" and self.model["unk_id"] is not None:
-            self.unknown = listed[self.model["unk_id"]][0]
-
-    def pieces(self, token: str) -> list[str] | None:
-        """The base's pieces of a token's text; None where a part of it is unknown."""
-        if self.prefix and token.startswith(self.prefix) and token != self.prefix:
-            return self._longest_matches(token)
-        found = [piece.value for piece in self.backend.model.tokenize(token)]
-        return found if found and all(piece != self.unknown and piece in self.ids for piece in found) else None
-
-    def _longest_matches(self, token: str) -> list[str] | None:
-        """WordPiece from inside a word."""
-        rest, found = token[len(self.prefix) :], []
-        while rest:
-            end = next((n for n in range(len(rest), 0, -1) if self.prefix + rest[:n] in self.ids), 0)
-            if not end:
-                return None
-            found.append(self.prefix + rest[:end])
-            rest = rest[end:]
-        return found
-
-    def symbols(self, word: str) -> list[str]:
-        """A word's known pieces, or its characters where the base does not know all of it."""
-        known = self.pieces(word)
-        if known is not None:
-            return known
-        if self.type == "WordPiece":
-            return [c if at == 0 else self.prefix + c for at, c in enumerate(word)]
-        return [symbol for text, strange in self.parts(word) for symbol in (text if strange else [text])]
-
-    def parts(self, word: str) -> list[tuple[str, bool]]:
-        """The pieces of a word (BPE, Unigram), and whether each is unknown. The model's offsets count bytes."""
-        data, found = word.encode(), []
-        for piece in self.backend.model.tokenize(word):
-            strange = piece.value == self.unknown or piece.value not in self.ids
-            found.append((data[slice(*piece.offsets)].decode() if strange else piece.value, strange))
-        return found
-
-    def joined(self, symbols: Sequence[str]) -> str:
-        return symbols[0] + "".join(symbol.removeprefix(self.prefix) for symbol in symbols[1:])
-
-    def words(self, texts: Iterable[str]) -> Counter[str]:
-        """The words of the texts, as the model gets to see them, and how often each stands there."""
-        found: Counter[str] = Counter()
-        normalizer, splitter = self.backend.normalizer, self.backend.pre_tokenizer
-        for text in texts:
-            normal = text if normalizer is None else normalizer.normalize_str(text)
-            found.update([normal] if splitter is None else [word for word, _ in splitter.pre_tokenize_str(normal)])
-        return found
-
 
 def choose_tokens(
-    tokenizer: PreTrainedTokenizerFast, texts: Iterable[str], count: int, min_frequency: int = 2
+    tokenizer: PreTrainedTokenizerFast,
+    texts: Iterable[str],
+    count: int,
+    min_frequency: int = 2,
+    keep: Iterable[str] = (),
 ) -> list[str]:
     """The `count` tokens that the tokenizer most lacks for the texts, in the order to add them; fewer where the texts
-    have no more that occur `min_frequency` times.
+    have no more that occur `min_frequency` times. No word of the texts in `keep` will be cut otherwise than before.
     """
-    base = _Base(tokenizer)
-    counts = base.words(texts)
+    base = Base(tokenizer)
+    counts, kept = base.words(texts), base.words(keep)
+    wanted = count
+    while True:
+        candidates = _candidates(base, counts, wanted, min_frequency)
+        chosen = _harmless(tokenizer, candidates, kept) if kept else candidates
+        if len(chosen) >= count or len(candidates) < wanted:
+            return chosen[:count]
+        wanted *= 2
+
+
+def _candidates(base: Base, counts: Counter[str], count: int, min_frequency: int) -> list[str]:
+    """Characters the base lacks, then joined pieces, at most `count`."""
     cut = {word: base.symbols(word) for word in counts}
     lacking: Counter[str] = Counter()
     for word, times in counts.items():
@@ -118,10 +62,9 @@ def choose_tokens(
     characters = [s for s, times in sorted(lacking.items(), key=lambda i: (-i[1], i[0])) if times >= min_frequency]
     chosen = dict.fromkeys(characters[:count])
     usable = [word for word in counts if all(s in base.ids or s in chosen for s in cut[word])]
-    repeated = (cut[word] for word in usable for _ in range(counts[word]))
     symbols = sorted({symbol for word in usable for symbol in cut[word]})
     room = count - len(chosen)
-    merges = join(repeated, symbols, 2 * room, min_frequency) if room else []
+    merges = join(((cut[word], counts[word]) for word in usable), symbols, 2 * room, min_frequency) if room else []
     for token in map(base.joined, merges):
         if len(chosen) == count:
             break
@@ -130,82 +73,36 @@ def choose_tokens(
     return list(chosen)
 
 
-def extend(tokenizer: PreTrainedTokenizerFast, new_tokens: Sequence[str]) -> PreTrainedTokenizerFast:
-    """A copy of the tokenizer with the tokens added behind its last id. Tokens are written as the model writes them
-    (`##part`, `▁word`, `Ġword`). A BPE token of k pieces brings the k - 2 in between with it; tokens in the order of
-    `choose_tokens` need none.
-
-    Raises SpecError where a token is there already, stands twice, or the model's type allows no new tokens.
-    """
-    from tokenizers import Tokenizer
-
-    base = _Base(tokenizer)
-    for token, times in Counter(new_tokens).items():
-        if times > 1 or not token or token in base.ids:
-            found = "stands twice" if times > 1 else "is in the vocabulary already" if token else "is empty"
-            raise SpecError(f"new_tokens: {token!r} {found}. Name tokens the tokenizer does not have.")
-    {"WordPiece": _extend_wordpiece, "BPE": _extend_bpe, "Unigram": _extend_unigram}[base.type](
-        base, new_tokens, len(tokenizer)
-    )
-    extended = copy.deepcopy(tokenizer)
-    extended._tokenizer = Tokenizer.from_str(json.dumps(base.state, ensure_ascii=False))
-    return extended
+def _harmless(tokenizer: PreTrainedTokenizerFast, candidates: list[str], words: Iterable[str]) -> list[str]:
+    """The candidates that leave all of the words as they are."""
+    base = Base(tokenizer)
+    cut = plain(tokenizer).model.tokenize
+    before = {word: [piece.value for piece in cut(word)] for word in words}
+    while True:
+        after = plain(extend(tokenizer, candidates)).model
+        culprits: set[str] = set()
+        for word in list(before):
+            pieces = [piece.value for piece in after.tokenize(word)]
+            if pieces == before[word]:
+                del before[word]
+            else:
+                culprits.add(next(piece for piece in pieces if piece not in base.ids))
+        if not culprits:
+            return candidates
+        candidates = [token for token in candidates if not _brings(base, token, culprits)]
 
 
-def _extend_wordpiece(base: _Base, tokens: Sequence[str], first: int) -> None:
-    base.model["vocab"].update({token: first + number for number, token in enumerate(tokens)})
+def _brings(base: Base, token: str, culprits: set[str]) -> bool:
+    """Whether one of the culprits is there because of the token: BPE adds the pieces it is joined of."""
+    return token in culprits or (base.type == "BPE" and any(piece in token for piece in culprits))
 
 
-def _extend_bpe(base: _Base, tokens: Sequence[str], first: int) -> None:
-    vocabulary: dict[str, int] = base.model["vocab"]
-    rank: dict[tuple[str, str], int] = {}
-    for token in tokens:
-        pieces = base.symbols(token)
-        for character in pieces:
-            if character not in vocabulary:
-                vocabulary[character] = first
-                first += 1
-        pieces = _apply(pieces, rank)
-        while len(pieces) > 1:
-            pair = (pieces[0], pieces[1])
-            rank[pair] = len(rank)
-            base.model["merges"].append(list(pair))
-            if "".join(pair) not in vocabulary:
-                vocabulary["".join(pair)] = first
-                first += 1
-            pieces = _apply(pieces, rank)
-
-
-def _apply(pieces: list[str], rank: dict[tuple[str, str], int]) -> list[str]:
-    """The pieces after the merges, the earliest first."""
-    while pairs := [pair for pair in zip(pieces, pieces[1:], strict=False) if pair in rank]:
-        best = min(pairs, key=rank.__getitem__)
-        merged: list[str] = []
-        at = 0
-        while at < len(pieces):
-            both = tuple(pieces[at : at + 2]) == best
-            merged.append("".join(best) if both else pieces[at])
-            at += 2 if both else 1
-        pieces = merged
-    return pieces
-
-
-def _extend_unigram(base: _Base, tokens: Sequence[str], first: int) -> None:
-    vocabulary = base.model["vocab"]
-    scores = {piece: float(score) for piece, score in vocabulary}
-    unknown = min(scores.values()) - _UNKNOWN_PENALTY
-    scored = [[token, _score(base, token, scores, unknown)] for token in tokens]
-    names = {added["id"]: added["content"] for added in base.state["added_tokens"]}
-    vocabulary += [[names[number], unknown] for number in range(len(vocabulary), first)]
-    vocabulary += scored
-
-
-def _score(base: _Base, token: str, scores: dict[str, float], unknown: float) -> float:
-    total, saved = 0.0, -1
-    for text, strange in base.parts(token):
-        total += unknown * len(text) if strange else scores[text]
-        saved += len(text) if strange else 1
-    return total + BONUS * max(saved, 1)
+def changed_share(old: PreTrainedTokenizerFast, new: PreTrainedTokenizerFast, texts: Sequence[str]) -> float:
+    """The share of texts that two tokenizers cut differently."""
+    with one_thread():
+        cuts = [plain(one).encode_batch(list(texts), add_special_tokens=False) for one in (old, new)]
+    changed = sum(before.ids != after.ids for before, after in zip(*cuts, strict=True))
+    return changed / max(len(texts), 1)
 
 
 def initial_embeddings(
@@ -218,7 +115,7 @@ def initial_embeddings(
     """
     import torch
 
-    base, old = _Base(old_tokenizer), len(old_tokenizer)
+    base, old = Base(old_tokenizer), len(old_tokenizer)
     if len(embeddings) < old:
         raise SpecError(f"the embeddings have {len(embeddings):,} rows, the tokenizer has {old:,} tokens: they differ.")
     new = {token: number for token, number in new_tokenizer.get_vocab().items() if number >= old}

@@ -111,5 +111,6 @@ def course(summary: Mapping[str, Any]) -> Plot | None:
     for look in looks:
         for name, found in (look.get("groups") or {}).items():
             if isinstance(found.get("accuracy"), (int, float)):
-                lines.setdefault(name, []).append((look["step"], found["accuracy"]))
+                named = f"{name} (Spearman)" if "spearman" in found else name
+                lines.setdefault(named, []).append((look["step"], found["accuracy"]))
     return plot("Held-out accuracy in the course of training", "accuracy", lines, percent=True)

@@ -66,9 +66,12 @@ def groups(summary: Mapping[str, Any]) -> list[Group]:
 
 def mean(found: Sequence[Group], figure: str = "accuracy") -> tuple[float | None, float | None]:
     """The mean of a figure over groups, each alike, before and after; None where a group lacks it."""
-    told = [[of.get(figure) for of in side] for side in ([g.before for g in found], [g.after for g in found])]
-    before, after = (None if not side or None in side else sum(side) / len(side) for side in told)
-    return before, after
+    return _mean([group.before.get(figure) for group in found]), _mean([group.after.get(figure) for group in found])
+
+
+def _mean(figures: Sequence[float | None]) -> float | None:
+    known = [figure for figure in figures if figure is not None]
+    return sum(known) / len(known) if known and len(known) == len(figures) else None
 
 
 def losses(curve: Sequence[Mapping[str, Any]]) -> tuple[float, float] | None:

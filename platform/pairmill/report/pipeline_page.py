@@ -1,7 +1,8 @@
 """The page of a pipeline: its steps, each a run of its own, and what its trainings gained.
 
-The summary: {run, spec, command, steps: [{name, kind, run: id, state, seconds, reused, figures: {label: text},
-summary: that run's}]}. Steps link to their own reports, which lie beside this one.
+The summary: {run, spec, command, planned: [name], steps: [{name, kind, run: id, state, seconds, reused, summary: that
+run's, figures: {label: text} (optional)}]}; `steps` has those that have come to an end. They link to their own reports,
+which lie beside this one.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from typing import Any
 from pairmill.report import evaluations, show
 from pairmill.report.comparison import compared, gains
 from pairmill.report.frame import STATES, frame
+from pairmill.report.key_figures import key_figures
 from pairmill.report.templating import template
 
-_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 STEPS = ("steps", "Steps")
 
 
@@ -31,19 +33,26 @@ def prepare(summary: Mapping[str, Any]) -> dict[str, Any]:
     trained = [part for step in steps if (part := training(step))]
     parts = [{**part, "id": f"trained-{number}"} for number, part in enumerate(trained)]
     contents = [("summary", "Summary"), STEPS, *((part["id"], part["name"]) for part in parts)]
-    return {**frame(summary, "pipeline", contents), "sentences": sentences(steps), "steps": rows, "trained": parts}
+    return {
+        **frame(summary, "pipeline", contents),
+        "sentences": sentences(steps, summary.get("planned") or []),
+        "steps": rows,
+        "trained": parts,
+    }
 
 
-def sentences(steps: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The pipeline in words: how many steps, how many of them had been done before."""
-    if not steps:
-        return ["No step has begun."]
-    reused = sum(bool(step.get("reused")) for step in steps)
+def sentences(steps: Sequence[Mapping[str, Any]], planned: Sequence[str]) -> list[str]:
+    """The pipeline in words: how many of its steps are done, how many had been done before, what is left."""
     done = sum(step.get("state") == "done" for step in steps)
-    told = [f"{done} of {show.plural(len(steps), 'step')} {'is' if done == 1 else 'are'} done."]
+    reused = sum(bool(step.get("reused")) for step in steps)
+    count = max(len(planned), len(steps))
+    if not count:
+        return ["No step has begun."]
+    told = [f"{done} of {show.plural(count, 'step')} {'is' if done == 1 else 'are'} done."]
     if reused:
         told.append(f"{reused} had been done before and {'was' if reused == 1 else 'were'} used again.")
-    return told
+    left = [show.one_line(str(name), 60) for name in planned[len(steps) :]]
+    return [*told, f"Not done: {', '.join(left)}."] if left else told
 
 
 def step_row(step: Mapping[str, Any]) -> dict[str, Any]:
@@ -58,7 +67,7 @@ def step_row(step: Mapping[str, Any]) -> dict[str, Any]:
         "state_kind": STATES.get(state, "warn"),
         "seconds": show.duration(step.get("seconds")),
         "reused": bool(step.get("reused")),
-        "figures": [(show.fact(label), show.fact(told)) for label, told in (step.get("figures") or {}).items()],
+        "figures": key_figures(step),
     }
 
 

@@ -1,7 +1,8 @@
 """Lines over training steps as SVG paths, without a script and without text inside the drawing.
 
 The drawing is WIDE by HIGH units and is stretched to the page's width; strokes keep theirs (`non-scaling-stroke`).
-Ticks are percentages of the drawing, so that labels are ordinary text beside it, as large on a phone as on a screen. A line of many points is drawn twice: as it is, faint, and as the mean over a window of 1/WINDOWS of its points.
+Ticks are percentages of the drawing, so that labels are ordinary text beside it, as large on a phone as on a screen.
+A line of many points is drawn twice: as it is, faint, and as the mean over a window of 1/WINDOWS of its points.
 """
 
 from __future__ import annotations
@@ -76,7 +77,9 @@ def plot(
         description="; ".join(_told(name, values, points, label) for name, points in shown.items()) + ".",
         lines=[_line(name, points, frame) for name, points in shown.items()],
         more=len(drawn) - len(shown),
-        second=_line(second[0], second[1], (left, right, 0, top * 1.02)) if second and top > 0 else None,
+        second=Line(second[0], _path(second[1], (left, right, 0, top * 1.02)), Markup())
+        if second and top > 0
+        else None,
         top=show.value(top),
         across=[(_part(x, left, right), show.whole(int(x))) for x in _steps(left, right)],
         up=[(_part(y, low, high), label(y)) for y in up],
@@ -119,7 +122,7 @@ def _path(points: Points, frame: Frame) -> Markup:
     across = [WIDE * _part(x, left, right) / 100 for x, _ in points]
     down = [HIGH * (1 - _part(y, low, high) / 100) for _, y in points]
     places = [f"{x:.1f} {y:.1f}" for x, y in zip(across, down, strict=True)]
-    return Markup(f"M{'L'.join(places)}" + ("h0" if len(places) == 1 else ""))  # noqa: S704 - numbers only
+    return Markup(f"M{'L'.join(places)}" + ("h0" if len(places) == 1 else ""))
 
 
 def _part(value: float, low: float, high: float) -> float:

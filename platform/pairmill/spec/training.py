@@ -63,6 +63,12 @@ class Resources(Model):
     shard_size: Bytes = 32_000_000
     cpus: int | None = Field(None, gt=0, description="CPUs of the local Ray; default: all. A cluster has its own.")
 
+    @model_validator(mode="after")
+    def _not_compiled(self) -> Resources:
+        if self.compile:
+            raise ValueError("compile: every micro-batch has a shape of its own, for which it compiles anew. Leave it out")
+        return self
+
 
 class Length(Model):
     """How long to train: `steps` or `epochs`."""

@@ -29,7 +29,7 @@ def of(read: reader.Batch, needed: frozenset[str]) -> Batch:
     sides = {name: split(ragged) for name, ragged in read.tokens.items()}
     taught = {side: sides.get(f"teacher_{side}", sides[side]) for side in teacher if side in sides}
     meta: dict[str, Any] = {
-        field: torch.from_numpy(np.ascontiguousarray(read.meta[column])).to(kind)
+        field: torch.tensor(read.meta[column], dtype=kind)
         for column, (field, kind) in _META.items()
         if column in read.meta
     }

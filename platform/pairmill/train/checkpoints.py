@@ -22,6 +22,7 @@ from safetensors.torch import load, save
 
 from pairmill.errors import PairmillError, StorageError
 from pairmill.runs.storage import Storage
+from pairmill.train.sharding import like, whole
 
 Tensors = dict[str, torch.Tensor]
 
@@ -35,6 +36,7 @@ class State:
     optimizer: Tensors
     facts: dict[str, Any]
     best: bool = False  # kept until there is a better one
+    number: int = 0  # of the checkpoint it was read from
 
 
 class Checkpoints:
@@ -44,18 +46,26 @@ class Checkpoints:
         self.storage, self.prefix, self.attempt, self.keep = storage, prefix, attempt, keep
         self._thread = ThreadPoolExecutor(1, "checkpoint")
         self._pending: Future[None] | None = None
+        self._known = 0  # manifests up to this number exist
 
     def newest(self, say: Callable[[str], None], best: bool = False) -> State | None:
         """The newest whole checkpoint (with `best`, of those marked so); says which ones are damaged."""
         for number in range(self._last(), 0, -1):
-            manifest = self.storage.get_json(self._manifest(number))
-            if manifest is None or manifest.get("deleted") or (best and not manifest["best"]):
-                continue
             try:
-                return self._read(manifest)
+                state = self.read(number, best)
             except PairmillError as error:
-                say(f"checkpoint of step {manifest['step']:,} is damaged, taking the one before it: {error}")
+                say(f"checkpoint {number} is damaged, taking the one before it: {error}")
+            else:
+                if state is not None:
+                    return state
         return None
+
+    def read(self, number: int, best: bool = False) -> State | None:
+        """A checkpoint; None where it was deleted, or with `best` is not so marked. Raises PairmillError if damaged."""
+        manifest = self.storage.get_json(self._manifest(number))
+        if manifest is None or manifest.get("deleted") or (best and not manifest["best"]):
+            return None
+        return self._read(number, manifest)
 
     def save(self, state: State) -> None:
         """Copy the tensors and write them in the background; raises what the write before this one raised."""
@@ -87,7 +97,10 @@ class Checkpoints:
         """Delete the files of all but the newest `keep` and the newest best checkpoint."""
         best_seen = newest_is_best
         for number in range(newest - 1, 0, -1):
-            manifest = self.storage.get_json(self._manifest(number))
+            try:
+                manifest = self.storage.get_json(self._manifest(number))
+            except StorageError:  # damaged: there is nothing to find its files by
+                continue
             if manifest is None or manifest.get("deleted"):
                 continue
             spared = number > newest - self.keep or (manifest["best"] and not best_seen)
@@ -98,7 +111,7 @@ class Checkpoints:
             for file in manifest["files"].values():
                 self.storage.delete(file["path"])
 
-    def _read(self, manifest: dict[str, Any]) -> State:
+    def _read(self, number: int, manifest: dict[str, Any]) -> State:
         found = {}
         for name, file in manifest["files"].items():
             data = self.storage.get(file["path"])
@@ -106,13 +119,12 @@ class Checkpoints:
                 problem = "is missing" if data is None else "is not what was written"
                 raise PairmillError(f"{self.storage.where(file['path'])} {problem}.")
             found[name] = load(data)
-        return State(manifest["step"], found["model"], found["optimizer"], manifest["facts"], manifest["best"])
+        return State(manifest["step"], found["model"], found["optimizer"], manifest["facts"], manifest["best"], number)
 
     def _last(self) -> int:
-        number = 0
-        while self.storage.get(self._manifest(number + 1)) is not None:
-            number += 1
-        return number
+        while self.storage.modified(self._manifest(self._known + 1)) is not None:
+            self._known += 1
+        return self._known
 
     def _manifest(self, number: int) -> str:
         return f"{self.prefix}/{number:06d}.json"
@@ -121,14 +133,16 @@ class Checkpoints:
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> Tensors:
     """The optimiser's state as named tensors: `<parameter number>.<name>`."""
     state = optimizer.state_dict()["state"]
-    return {f"{n}.{name}": torch.as_tensor(value) for n, values in state.items() for name, value in values.items()}
+    named = ((f"{n}.{name}", value) for n, values in state.items() for name, value in values.items())
+    return {name: whole(torch.as_tensor(value)) for name, value in named}
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, tensors: Tensors) -> None:
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, Tensors] = {}
     for key, value in tensors.items():
         number, _, name = key.partition(".")
-        state.setdefault(int(number), {})[name] = value
+        state.setdefault(int(number), {})[name] = like(value, parameters[int(number)])
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 

@@ -52,18 +52,19 @@ class World:
     rank: int = 0
     size: int = 1
     sharded: bool = False  # parameters are, so that a pass of one rank needs one of all others
+    device: torch.device | None = None  # of messages; None: the CPU
 
     def passes(self, wanted: int) -> int:
         """How many forward passes this rank makes, that has `wanted` micro-batches: with shards, as many as the others."""
         if not self.sharded:
             return wanted
-        most = torch.tensor([wanted])
+        most = torch.tensor([wanted], device=self.device)
         torch.distributed.all_reduce(most, torch.distributed.ReduceOp.MAX)
         return int(most)
 
     def first(self, value: int) -> int:
         """The value that rank 0 has."""
-        return int(self.sum(torch.tensor([value if self.rank == 0 else 0]))) if self.size > 1 else value
+        return int(self.sum(torch.tensor([int(value) if self.rank == 0 else 0], device=self.device)))
 
     def gather(self, values: Tensor) -> Tensor:
         """Tensors of equal shape from all ranks, one behind the other."""

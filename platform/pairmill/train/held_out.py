@@ -29,6 +29,8 @@ def evaluate(
     for group in groups:
         count = min(rows, group["rows"])
         columns = reader.read(group["name"], np.arange(count))
+        if "positive" not in columns:
+            continue  # labelled texts: there is no other side to find
         anchors, positives = (
             embed_all(encode, split(columns[side]), micro_batch, world) for side in ("anchor", "positive")
         )
@@ -74,7 +76,7 @@ def retrieval(
 
 def _ranks(queries: torch.Tensor, documents: torch.Tensor, ids: np.ndarray) -> np.ndarray:
     """For each query (n,) how many documents of other texts are more similar than its own."""
-    texts = torch.from_numpy(ids).to(queries.device)
+    texts = torch.tensor(ids, device=queries.device)
     found = []
     for start in range(0, len(queries), BLOCK):
         rows = torch.arange(start, min(start + BLOCK, len(queries)), device=queries.device)

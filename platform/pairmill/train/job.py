@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import os
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pairmill.errors import PairmillError
 from pairmill.model import places
+from pairmill.model.settings import Settings
 from pairmill.pairs.kept import kept_files
 from pairmill.runs import engine
 from pairmill.runs.job import Job, Outcome, Say
@@ -44,12 +46,12 @@ class Train(Job):
         super().__init__(loaded, storage, command, say)
         spec = self.spec
         self.data = {entry.name: identify(storage, entry) for entry in spec.data}
-        named = {
-            "model": start.base_of(spec.model),
-            "teacher": spec.teacher if isinstance(spec.teacher, Place) else None,
-        }
-        self.places = {name: place for name, place in named.items() if place is not None}
+        self.places = {"model": start.base_of(spec.model), **self.models()}
         self.identities = {name: places.identity(place, storage.uri) for name, place in self.places.items()}
+
+    def models(self) -> dict[str, Place]:
+        """Models that training reads beside its own, by their role."""
+        return {"teacher": self.spec.teacher} if isinstance(self.spec.teacher, Place) else {}
 
     def meaning(self) -> dict[str, Any]:
         return {"spec": self.spec_meaning(), "data": self.data, "models": self.identities, "versions": VERSIONS}
@@ -72,16 +74,19 @@ class Train(Job):
         for entry in self.spec.data:
             if entry.run:
                 kept = kept_files(self.storage.uri, entry.run)
-                runs.append(
-                    {"entry": entry.name, "id": kept.id, "kept": sum(kept.sources.values()), "sources": kept.sources}
-                )
-                licences |= kept.licences
+                codes = sorted({code for pair, rows in kept.languages.items() if rows for code in pair if code})
+                about = {"entry": entry.name, "id": kept.id, "kept": sum(kept.sources.values())}
+                runs.append({**about, "sources": kept.sources, "languages": codes})
+                licences |= {f"{entry.name}/{source}": licence for source, licence in kept.licences.items()}
             elif entry.input and entry.input.licence:
                 licences[entry.name] = entry.input.licence
         return {
             "runs": runs,
             "licences": licences,
-            "models": {name: p.model_dump(mode="json", exclude_none=True) for name, p in self.places.items()},
+            "models": {
+                name: {**p.model_dump(mode="json", exclude_none=True), "licence": places.licence(p, self.storage.uri)}
+                for name, p in self.places.items()
+            },
         }
 
     def stages(self, resources: engine.Resources, facts: dict[str, Any]) -> Outcome:
@@ -126,13 +131,8 @@ class Train(Job):
     def _prepare(self, started: dict[str, Any], resources: engine.Resources) -> dict[str, Any]:
         spec = self.spec
         folder = str(worker.folder(self.storage, started))
-        settings = start.settings(folder, spec.model)
-        options = Options(
-            max_length=settings.max_length,
-            prompts=settings.prompts,
-            instruction=spec.model.instruction_template,
-            objective=spec.objective,
-            teacher=self._teacher_tokens(folder),
+        options = replace(
+            self.options(folder, start.settings(folder, spec.model)),
             seed=spec.seed,
             salt=self.run_.salt,
             shard_size=spec.resources.shard_size,
@@ -151,9 +151,19 @@ class Train(Job):
             manifest = units.commit(PREPARED, made)
         return manifest
 
+    def options(self, folder: str, settings: Settings) -> Options:
+        """What prepare must know of the model in a directory, and of what it learns."""
+        return Options(
+            max_length=settings.max_length,
+            prompts=settings.prompts,
+            instruction=self.spec.model.instruction_template,
+            objective=self.spec.objective,
+            teacher=self._teacher_tokens(folder),
+        )
+
     def _teacher_tokens(self, student: str) -> Teacher | None:
         """The teacher's tokenizer, where it is another than the student's."""
-        place = self._teacher_place()
+        place = self.teacher_place()
         if place is None:
             return None
         folder = str(worker.folder(self.storage, place))
@@ -161,7 +171,8 @@ class Train(Job):
         same = (Path(folder) / "tokenizer.json").read_bytes() == (Path(student) / "tokenizer.json").read_bytes()
         return None if same else Teacher(folder, settings.max_length)
 
-    def _teacher_place(self) -> dict[str, Any] | None:
+    def teacher_place(self) -> dict[str, Any] | None:
+        """Where the frozen model is, as `worker.folder` takes it."""
         teacher = start.base_of(self.spec.model) if self.spec.teacher == "initial" else self.spec.teacher
         return {"place": teacher.model_dump(mode="json")} if isinstance(teacher, Place) else None
 
@@ -176,7 +187,7 @@ class Train(Job):
             **{name: self.base[name] for name in ("storage", "run", "attempt", "spec")},
             "generation": self.run_.generation,
             "start": started,
-            "teacher": self._teacher_place(),
+            "teacher": self.teacher_place(),
             "prepared": self.run_.units("plan").path(PREPARED),
             "threads": wanted.threads or _threads(wanted),
         }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -25,6 +25,8 @@ from pairmill.train.checkpoints import Checkpoints, State, load_optimizer, optim
 from pairmill.train.gradient_cache import World, sum_gradients
 from pairmill.train.plan import Plan
 from pairmill.train.reader import Batch, Prefetcher, Reader
+from pairmill.train.sharding import is_sharded, like, whole
+from pairmill.train.trackers import Tracker
 
 LOWER_IS_BETTER = ("loss", "alignment", "uniformity")
 
@@ -53,12 +55,14 @@ class Loop:
     world: World = field(default_factory=World)
     checkpoints: Checkpoints | None = None
     log: Events | None = None
+    tracker: Tracker | None = None
 
     def __post_init__(self) -> None:
         self.parts = self.task.parts
         self.optimizer = optimizer.make(self.parts, self.spec.optimizer)
         self.trained = [p for p in self.parts.parameters() if p.requires_grad]
         self.steps = len(self.plan) // self.spec.accumulate
+        self._check()
         self.facts: dict[str, Any] = {"evaluations": [], "best": None, "bad": 0, "stopped": False}
         self.saved = time.monotonic()
 
@@ -69,41 +73,50 @@ class Loop:
     def run(self) -> dict[str, Any]:
         """Train to the end, from the newest checkpoint; returns the evaluations. Raises PairmillError."""
         step = self._resume()
-        if step == 0 and not self.facts["evaluations"]:
-            self._evaluate(0)
+        if step == 0 and not self.facts["evaluations"] and self._evaluate(0):
+            self._save(0, True)
         self.parts.train()
         reading = Prefetcher(self.plan, self.reader, step * self.spec.accumulate, self.world.rank, self.world.size)
         with closing(reading):
-            for group in self._steps(iter(reading), step):
-                if self.facts["stopped"]:
-                    break
+            batches = iter(reading)
+            while step < self.steps and not self.facts["stopped"]:
                 started = time.monotonic()
-                self._step(step, group, started)
+                self._step(step, [next(batches) for _ in range(self.spec.accumulate)], started)
                 step += 1
                 self._after(step)
-        if self.facts["evaluations"][-1]["step"] != step:
-            self._evaluate(step)
+        if self.facts["evaluations"][-1]["step"] != step and self._evaluate(step):
+            self._save(step, True)
         if self.checkpoints:
             self.checkpoints.wait()
         return {**self.facts, "steps": step}
 
-    def _steps(self, reading: Iterator[Batch], step: int) -> Iterator[list[Batch]]:
-        """The batches of each optimiser step."""
-        for _ in range(step, self.steps):
-            yield [next(reading) for _ in range(self.spec.accumulate)]
+    def _check(self) -> None:
+        """Refuse what the ranks cannot share, or what is less than a step. Raises PairmillError."""
+        for group in self.plan.groups:
+            size = group.batch or self.plan.batch
+            if size % self.world.size:
+                raise PairmillError(
+                    f"group {group.name}: a batch of {size} rows cannot be shared by {self.world.size} workers. "
+                    f"Use a multiple of {self.world.size} for batch_size, or another number for resources.workers."
+                )
+        if self.steps == 0:
+            raise PairmillError(
+                f"the data has {len(self.plan)} batches, fewer than accumulate: {self.spec.accumulate}, so that there "
+                "is no step. Raise epochs, or lower accumulate or batch_size."
+            )
 
     def _step(self, step: int, group: Sequence[Batch], started: float) -> None:
         rate = optimizer.learning_rate(self.spec.optimizer, step, self.steps)
         optimizer.set_rate(self.optimizer, rate)
         self.optimizer.zero_grad(set_to_none=True)
-        figures: dict[str, float] = {}
-        for number, read in enumerate(group):
-            for name, value in self.task.backward(step * len(group) + number, read, 1 / len(group)).items():
-                figures[name] = figures.get(name, 0.0) + value / len(group)
-        sum_gradients(self.trained, self.world)
-        norm = nn.utils.clip_grad_norm_(self.trained, self.spec.optimizer.clip or math.inf)
-        if not math.isfinite(figures["loss"]) or not math.isfinite(float(norm)):
-            raise self._not_finite(step, group, figures["loss"], float(norm))
+        found = [
+            self.task.backward(step * len(group) + number, read, 1 / len(group)) for number, read in enumerate(group)
+        ]
+        figures = _means(found)
+        sum_gradients([parameter for parameter in self.trained if not is_sharded(parameter)], self.world)
+        norm = float(whole(nn.utils.clip_grad_norm_(self.trained, self.spec.optimizer.clip or math.inf)))
+        if not math.isfinite(figures["loss"]) or not math.isfinite(norm):
+            raise self._not_finite(step, group, figures["loss"], norm)
         self.optimizer.step()
         tokens = sum(len(column.values) for read in group for column in read.tokens.values())
         self._log(
@@ -113,7 +126,7 @@ class Loop:
             group=group[0].step.group.name,
             **figures,
             lr=rate,
-            gradient_norm=float(norm),
+            gradient_norm=norm,
             rows=sum(len(read.step.rows) for read in group),
             tokens=tokens * self.world.size,
             seconds=round(time.monotonic() - started, 4),
@@ -126,7 +139,7 @@ class Loop:
         if every and step % every == 0 and step < self.steps:
             better = self._evaluate(step)
         rules = self.spec.checkpoints
-        late = rules.minutes is not None and time.monotonic() - self.saved > rules.minutes * 60
+        late = rules.minutes is not None and bool(self.world.first(time.monotonic() - self.saved > rules.minutes * 60))
         if better or late or (rules.steps and step % rules.steps == 0):
             self._save(step, better)
 
@@ -158,19 +171,38 @@ class Loop:
 
     def _save(self, step: int, best: bool) -> None:
         self.saved = time.monotonic()
-        if self.checkpoints is None or self.world.rank:
+        if self.checkpoints is None or (self.world.rank and not self.world.sharded):
             return
-        if self.log:
-            self.log.flush()
-        self.checkpoints.save(State(step, self.tensors(), optimizer_tensors(self.optimizer), self.facts, best))
+        state = State(step, self.tensors(), optimizer_tensors(self.optimizer), self.facts, best)
+        if self.world.rank == 0:
+            if self.log:
+                self.log.flush()
+            self.checkpoints.save(state)
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """The trained parameters; those that are frozen are the start model's."""
-        return {name: p.detach() for name, p in self.parts.named_parameters() if p.requires_grad}
+        return {name: whole(p.detach()) for name, p in self.parts.named_parameters() if p.requires_grad}
+
+    def use_best(self) -> None:
+        """Take the weights of the best evaluation, where early stopping looks for one."""
+        if self.spec.evaluate.early_stopping and (state := self._chosen(best=True)) is not None:
+            self.restore(state)
+            self._log("best", step=state.step)
+
+    def _chosen(self, best: bool = False) -> State | None:
+        """The checkpoint that rank 0 takes, on all ranks."""
+        if self.checkpoints is None:
+            return None
+        if self.world.rank == 0:
+            state = self.checkpoints.newest(lambda text: self._log("warning", text=text), best)
+            self.world.first(state.number if state else 0)
+            return state
+        number = self.world.first(0)
+        return self.checkpoints.read(number) if number else None
 
     def _resume(self) -> int:
         """Load the newest checkpoint, if there is one; returns the steps done."""
-        state = self.checkpoints.newest(lambda text: self._log("warning", text=text)) if self.checkpoints else None
+        state = self._chosen()
         if state is None:
             return 0
         self.restore(state)
@@ -186,7 +218,7 @@ class Loop:
             raise PairmillError("the checkpoint is of another model. Run with --fresh to train anew.")
         with torch.no_grad():
             for name, parameter in named.items():
-                parameter.copy_(state.model[name])
+                parameter.copy_(like(state.model[name], parameter))
 
     def _not_finite(self, step: int, group: Sequence[Batch], loss: float, norm: float) -> PairmillError:
         if self.checkpoints:
@@ -202,6 +234,15 @@ class Loop:
     def _log(self, event: str, **facts: Any) -> None:
         if self.log and self.world.rank == 0:
             self.log.add(event, **facts)
+        if self.tracker and self.world.rank == 0:
+            self.tracker.add(event, facts)
+
+
+def _means(found: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Of the batches of a step, each figure's mean over those that have it."""
+    names = dict.fromkeys(name for figures in found for name in figures)
+    having = {name: [figures[name] for figures in found if name in figures] for name in names}
+    return {name: sum(values) / len(values) for name, values in having.items()}
 
 
 def _memory(device: torch.device) -> dict[str, float]:

@@ -22,7 +22,7 @@ from pairmill.model.masked import MaskedEncoder
 from pairmill.spec.pretrain import Masking, PretrainSpec
 from pairmill.train.batches import split
 from pairmill.train.gradient_cache import Randomness, World, micro_batches
-from pairmill.train.masking import Vocabulary, mask, row_keys
+from pairmill.train.masking import Masked, Vocabulary, mask, row_keys
 from pairmill.train.objectives.mlm import MlmLoss, mlm_loss, unigram_loss
 from pairmill.train.reader import Batch, Ragged, Reader
 
@@ -82,7 +82,7 @@ class MaskedTokens:
             randomness.start(piece)
             found = self._loss(rows, part, int(total))
             (found.loss * weight).backward()
-            loss, correct = loss + float(found.loss), correct + int(found.correct)
+            loss, correct = loss + float(found.loss.detach()), correct + int(found.correct)
         loss, correct = self._summed(loss, correct)
         return {"loss": loss, "accuracy": correct / max(total, 1)}
 
@@ -115,7 +115,8 @@ class MaskedTokens:
             hidden, _, order = self.encoder.hidden([rows.inputs[i] for i in part])
             labels = np.concatenate([rows.labels[i] for i in part[order]])
             positions = np.flatnonzero(labels != NOT_HIDDEN)
-            return mlm_loss(self.encoder.head, hidden, positions, labels[positions], total)
+            inputs = np.concatenate([rows.inputs[i] for i in part[order]])
+            return mlm_loss(self.encoder.head, hidden, Masked(inputs, positions, labels[positions]), total)
 
     def _count(self, name: str) -> np.ndarray:
         """How often each token (V,) that may be hidden stands in the group's training rows."""

@@ -18,6 +18,7 @@ from pairmill.model import places
 from pairmill.model.export import write_model
 from pairmill.model.loading import Loaded, encoder_of, load, load_tokenizer, read_config, settings_of
 from pairmill.model.settings import Settings
+from pairmill.pairs.kept import takes_in
 from pairmill.runs.storage import Storage
 from pairmill.runs.units import Units, do_once
 from pairmill.spec import model as spec_model
@@ -26,7 +27,7 @@ from pairmill.spec.load import KINDS
 from pairmill.train.prepared import reading
 from pairmill.train.prepared.work import Options, parts_of
 
-VERSION = 1
+VERSION = 2
 PREFIX = "stages/start"
 
 
@@ -62,8 +63,14 @@ def make(item: dict[str, Any]) -> dict[str, Any]:
         masked = spec.kind == "pretrain"  # type: ignore[attr-defined]
         loaded = _from_scratch(encoder, place, masked) if encoder.architecture else load(place, _plain(encoder), masked)
         if encoder.extend_vocabulary:
-            texts = sample(made.storage, spec.data, encoder.extend_vocabulary.sample)  # type: ignore[attr-defined]
-            loaded = extended(loaded, texts, encoder.extend_vocabulary.tokens)
+            wanted = encoder.extend_vocabulary
+            new, keep = sample(made.storage, spec.data, wanted.sample, wanted.keep)  # type: ignore[attr-defined]
+            if not new:
+                raise PairmillError(
+                    f"model.extend_vocabulary: all texts of the data are in the languages of `keep` "
+                    f"({', '.join(wanted.keep)}): there is nothing to learn tokens from. Set `keep: []`."
+                )
+            loaded = extended(loaded, new, wanted.tokens, keep)
         with tempfile.TemporaryDirectory(prefix="pairmill-start-") as folder:
             write_model(Path(folder), *loaded)
             model = places.upload(Path(folder), made.storage.uri, f"{PREFIX}/{item['key']}-{item['attempt']}")
@@ -103,11 +110,12 @@ def _from_scratch(spec: spec_model.Encoder, place: str, masked: bool) -> Loaded:
     return Loaded(encoder_of(model, found.pooling, tokenizer.pad_token_id, masked), tokenizer, found)
 
 
-def extended(loaded: Loaded, texts: Sequence[str], count: int) -> Loaded:
-    """The model with up to `count` new tokens, chosen from the texts."""
-    from pairmill.model.vocabulary import choose_tokens, extend, initial_embeddings
+def extended(loaded: Loaded, texts: Sequence[str], count: int, keep: Sequence[str] = ()) -> Loaded:
+    """The model with up to `count` new tokens, chosen from the texts; none that cuts a word of `keep` otherwise."""
+    from pairmill.model.extension import extend
+    from pairmill.model.vocabulary import choose_tokens, initial_embeddings
 
-    tokens = choose_tokens(loaded.tokenizer, texts, count)
+    tokens = choose_tokens(loaded.tokenizer, texts, count, keep=keep)
     tokenizer = extend(loaded.tokenizer, tokens)
     model = loaded.encoder.model
     weights = initial_embeddings(loaded.tokenizer, tokenizer, model.get_input_embeddings().weight.detach())
@@ -117,22 +125,27 @@ def extended(loaded: Loaded, texts: Sequence[str], count: int) -> Loaded:
     return Loaded(loaded.encoder, tokenizer, loaded.settings)
 
 
-def sample(storage: Storage, entries: Sequence[DataEntry], count: int) -> list[str]:
-    """The first texts of every part of the entries, about `count` in all, null and empty ones left out."""
+def sample(
+    storage: Storage, entries: Sequence[DataEntry], count: int, keep: Sequence[str]
+) -> tuple[list[str], list[str]]:
+    """The first texts of every part of the entries, about `count` in all, null and empty ones left out: those to learn
+    tokens from, and those in the languages of `keep`."""
     parts = [(entry, part) for entry in entries for part in parts_of(storage, entry, Options(max_length=512))]
-    texts: list[str] = []
+    texts: tuple[list[str], list[str]] = ([], [])
     for entry, part in parts:
-        texts += _first(entry, part, max(1, count // len(parts)))
+        for text, language in _first(entry, part, max(1, count // len(parts))):
+            texts[any(takes_in(code, language) for code in keep)].append(text)
     return texts
 
 
-def _first(entry: DataEntry, part: dict[str, Any], count: int) -> Iterator[str]:
+def _first(entry: DataEntry, part: dict[str, Any], count: int) -> Iterator[tuple[str, str | None]]:
+    """Texts and their languages."""
     lost: Counter[str] = Counter()
     for table in reading.read(entry, part, lost):
+        rows = table.slice(0, max(1, count // 2))
         for side in ("anchor", "positive"):
-            for text in table[side].slice(0, max(1, count // 2)).to_pylist():
-                if text:
-                    yield text
-        count -= 2 * len(table)
+            pairs = zip(rows[side].to_pylist(), rows[f"{side}_lang"].to_pylist(), strict=True)
+            yield from ((text, language) for text, language in pairs if text)
+        count -= 2 * len(rows)
         if count <= 0:
             return

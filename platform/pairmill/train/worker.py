@@ -14,22 +14,31 @@ from pairmill.model import adapters, places
 from pairmill.model.encoder import Encoder
 from pairmill.model.export import write_model
 from pairmill.model.loading import Loaded, load
+from pairmill.model.masked import MaskedEncoder
 from pairmill.runs.record import Events, Run
 from pairmill.runs.storage import Storage, open_storage
 from pairmill.runs.units import Stopwatch
 from pairmill.spec.model import Place
 from pairmill.spec.objectives import needs
+from pairmill.spec.pretrain import PretrainSpec
 from pairmill.spec.train import TrainSpec
 from pairmill.train import objectives
 from pairmill.train.checkpoints import Checkpoints
 from pairmill.train.gradient_cache import World
-from pairmill.train.loop import Loop
+from pairmill.train.loop import Loop, Task
+from pairmill.train.masked_task import MaskedTokens
+from pairmill.train.masking import vocabulary_of
 from pairmill.train.objectives import Objective
 from pairmill.train.pairs_task import Pairs
 from pairmill.train.plan import Group, Plan, Stage
+from pairmill.train.prepared.manifest import Manifest
 from pairmill.train.progress import METRICS
 from pairmill.train.reader import Reader
+from pairmill.train.sharding import shard
+from pairmill.train.trackers import Tracker
 
+Spec = TrainSpec | PretrainSpec
+SPECS: dict[str, type[Spec]] = {"train": TrainSpec, "pretrain": PretrainSpec}
 STAGE = "train"
 TRAINED = "trained"
 
@@ -39,34 +48,59 @@ def ray_worker(config: dict[str, Any]) -> None:
     import ray.train
     import ray.train.torch
 
-    context = ray.train.get_context()
-    world = World(context.get_world_rank(), context.get_world_size())
+    context, device = ray.train.get_context(), ray.train.torch.get_device()
+    world = World(context.get_world_rank(), context.get_world_size(), device=device)
+    run = _run(config)
+    error = told(run)
     try:
-        train(config, world, ray.train.torch.get_device())
-        ray.train.report({"done": True})
-    except PairmillError as error:
-        ray.train.report({"user_error": str(error)})
+        if error is None:
+            train(config, world, device)
+    except PairmillError as raised:
+        error = str(raised)
+        if world.size > 1:  # the others may be waiting for this rank: all start again, and find what it says
+            run.storage.put_json(_error_path(run), {"text": error})
+            raise
+    ray.train.report({"user_error": error} if error else {"done": True})
+
+
+def told(run: Run) -> str | None:
+    """What a rank of this attempt says to the user."""
+    found = run.storage.get_json(_error_path(run))
+    return found["text"] if found else None
+
+
+def _error_path(run: Run) -> str:
+    return run.path(f"g{run.generation}/errors/{run.attempt}.json")
+
+
+def _run(config: dict[str, Any]) -> Run:
+    return Run(open_storage(config["storage"]), config["run"], config["attempt"], config["generation"])
 
 
 def train(config: dict[str, Any], world: World, device: torch.device) -> None:
     """Train as one rank; rank 0 commits the result as the unit `trained`."""
     if config["threads"]:
         torch.set_num_threads(config["threads"])
-    storage = open_storage(config["storage"])
-    run = Run(storage, config["run"], config["attempt"], config["generation"])
+    run = _run(config)
+    storage = run.storage
     watch = Stopwatch(run.attempt)
-    spec = TrainSpec.model_validate(config["spec"])
-    log = Events(run, METRICS)
+    spec = SPECS[config["spec"]["kind"]].model_validate(config["spec"])
+    log, tracker = Events(run, METRICS), Tracker(run, spec.name)
+    world.sharded = spec.resources.fsdp and world.size > 1
     try:
-        loaded = load(str(folder(storage, config["start"])), spec.model)
+        torch.manual_seed(spec.seed)
+        loaded = load(str(folder(storage, config["start"])), spec.model, masked=spec.kind == "pretrain")
         loop = _loop(spec, loaded, storage, run, config, world, device, log)
+        loop.tracker = tracker
         facts = loop.run()
-        _use_best(loop, spec)
+        loop.use_best()
+        weights = loop.tensors() if world.sharded else {}
         if world.rank == 0:
-            _commit(run, loaded, spec, {**facts, "record": watch.record()})
+            _commit(run, _whole(loaded, weights, config, spec), spec, {**facts, "record": watch.record()})
     finally:
         if world.rank == 0:
             log.flush()
+            tracker.close()
 
 
 def folder(storage: Storage, start: dict[str, Any]) -> Path | str:
@@ -77,7 +111,7 @@ def folder(storage: Storage, start: dict[str, Any]) -> Path | str:
 
 
 def _loop(
-    spec: TrainSpec,
+    spec: Spec,
     loaded: Loaded,
     storage: Storage,
     run: Run,
@@ -90,19 +124,42 @@ def _loop(
     encoder = loaded.encoder.to(device)
     if spec.resources.gradient_checkpointing:
         encoder.model.gradient_checkpointing_enable()
-        encoder.model.enable_input_require_grads()
-    task = Pairs(
+    if world.sharded:
+        if isinstance(spec, PretrainSpec):
+            raise PairmillError("resources.fsdp: kind pretrain cannot shard its model. Leave fsdp out.")
+        shard(encoder.model, device)
+    task: Task
+    if isinstance(spec, PretrainSpec):
+        task = _masked_tokens(spec, loaded, storage, manifest, world)
+    else:
+        task = _pairs(spec, encoder, storage, manifest, config, world)
+    checkpoints = Checkpoints(storage, checkpoint_prefix(run), run.attempt, spec.checkpoints.keep)
+    return Loop(spec, task, plan_of(spec, manifest), Reader(storage, manifest), world, checkpoints, log)
+
+
+def _pairs(
+    spec: TrainSpec, encoder: Encoder, storage: Storage, manifest: Manifest, config: dict[str, Any], world: World
+) -> Pairs:
+    return Pairs(
         spec,
         encoder,
-        {name: objective.to(device) for name, objective in objectives_of(spec).items()},
+        {name: objective.to(encoder.device) for name, objective in objectives_of(spec).items()},
         {entry.name: needs(entry.objective or spec.objective) for entry in spec.data},
         Reader(storage, manifest, holdout=True),
         manifest["holdout"],
-        _teacher(spec, storage, config, device),
+        _teacher(spec, storage, config, encoder.device),
         world,
     )
-    checkpoints = Checkpoints(storage, checkpoint_prefix(run), run.attempt, spec.checkpoints.keep)
-    return Loop(spec, task, plan_of(spec, manifest), Reader(storage, manifest), world, checkpoints, log)
+
+
+def _masked_tokens(
+    spec: PretrainSpec, loaded: Loaded, storage: Storage, manifest: Manifest, world: World
+) -> MaskedTokens:
+    assert isinstance(loaded.encoder, MaskedEncoder), "it was loaded with its head"
+    trained, held_out = ({group["name"]: group["rows"] for group in manifest[part]} for part in ("groups", "holdout"))
+    vocabulary = vocabulary_of(loaded.tokenizer, spec.masking.whole_words)
+    readers = Reader(storage, manifest), Reader(storage, manifest, holdout=True)
+    return MaskedTokens(spec, loaded.encoder, vocabulary, readers[0], trained, readers[1], held_out, world)
 
 
 def checkpoint_prefix(run: Run) -> str:
@@ -117,7 +174,7 @@ def objectives_of(spec: TrainSpec) -> dict[str, Objective]:
     return {entry.name: own.get(entry.name, shared) for entry in spec.data}
 
 
-def plan_of(spec: TrainSpec, manifest: dict[str, Any]) -> Plan:
+def plan_of(spec: Spec, manifest: dict[str, Any]) -> Plan:
     """The batch plan; its length is in batches, `accumulate` of which make an optimiser step."""
     entries = {entry.name: entry for entry in spec.data}
     groups = [
@@ -136,15 +193,18 @@ def _teacher(spec: TrainSpec, storage: Storage, config: dict[str, Any], device: 
     return encoder.eval().requires_grad_(False)
 
 
-def _use_best(loop: Loop, spec: TrainSpec) -> None:
-    """With early stopping, the result is the best checkpoint's."""
-    if spec.evaluate.early_stopping and loop.checkpoints:
-        best = loop.checkpoints.newest(lambda text: None, best=True)
-        if best is not None:
-            loop.restore(best)
+def _whole(loaded: Loaded, weights: dict[str, torch.Tensor], config: dict[str, Any], spec: Spec) -> Loaded:
+    """The trained model on one rank; where it was sharded, loaded anew and given the trained weights."""
+    if not weights:
+        return loaded
+    start = str(folder(open_storage(config["storage"]), config["start"]))
+    fresh = load(start, spec.model, masked=spec.kind == "pretrain")
+    parts = torch.nn.ModuleDict({"encoder": fresh.encoder})
+    parts.load_state_dict({name: w for name, w in weights.items() if name.startswith("encoder.")}, strict=False)
+    return fresh
 
 
-def _commit(run: Run, loaded: Loaded, spec: TrainSpec, facts: dict[str, Any]) -> None:
+def _commit(run: Run, loaded: Loaded, spec: Spec, facts: dict[str, Any]) -> None:
     share = adapters.share(loaded.encoder)
     about = {
         "type": loaded.encoder.model.config.model_type,

@@ -58,7 +58,7 @@ class Packer:
         return self._cut(self._rest, self._rest_of, max(len(self._rest), 1))
 
     def _texts(self, table: pa.Table) -> tuple[pa.Array, np.ndarray]:
-        """The present texts row by row, and the row each is of: pair_id, origin, place."""
+        """The present texts row by row; of each its pair_id and origin, and a place that is the text's own."""
         texts = pa.concat_arrays([table[side].combine_chunks() for side in self._packing.sides])
         order = np.arange(len(texts)).reshape(len(self._packing.sides), -1).T.ravel()
         texts = texts.take(pa.array(order))
@@ -66,7 +66,10 @@ class Packer:
         self._dropped["null_text"] += len(present) - int(present.sum())
         columns = [np.asarray(table[name].combine_chunks()) for name in ("pair_id", "origin", "place")]
         of = np.column_stack([column.astype(np.int64) for column in columns])
-        return texts.filter(pa.array(present)), np.repeat(of, len(self._packing.sides), axis=0)[present]
+        of = np.repeat(of, len(self._packing.sides), axis=0)
+        side = np.arange(len(of)) % len(self._packing.sides)
+        of[:, 2] = mix(of[:, 2], side).view(np.int64)
+        return texts.filter(pa.array(present)), of[present]
 
     def _count(self, encoded: pa.ListArray) -> np.ndarray:
         filled = np.asarray(pc.list_value_length(encoded)) > 0
