@@ -71,8 +71,9 @@ def test_a_vocabulary_beyond_what_the_text_supports_is_refused_with_what_it_give
 
 
 def test_a_vocabulary_smaller_than_its_characters_is_refused() -> None:
-    with pytest.raises(PairmillError, match="too few.*characters of the sample"):
-        train(JAPANESE, spec_of(vocabulary=100))
+    for kind in ("wordpiece", "bpe"):
+        with pytest.raises(PairmillError, match="too few.*characters of the sample"):
+            train(JAPANESE, spec_of(vocabulary=100, type=kind))
 
 
 def test_rare_characters_beyond_the_coverage_get_no_token() -> None:

@@ -40,11 +40,11 @@ def train(texts: Sequence[str], spec: TokenizerSpec) -> PreTrainedTokenizerFast:
         tokenizer = _empty(spec)
         normalizer = tokenizer.normalizer  # the tokenizer itself is locked while it is trained
         alphabet = [] if spec.byte_level else most_frequent(texts, normalizer, spec.character_coverage)
-        _room(spec, alphabet)
         clean = covered(texts, normalizer, alphabet)
         if spec.type == "wordpiece":
             _train_wordpiece(tokenizer, clean, spec)
         else:
+            _room(spec, len(alphabet))
             tokenizer.train_from_iterator(clean, _trainer(spec, alphabet), len(texts))
     _enough(spec, tokenizer.get_vocab_size())
     return _finished(tokenizer, spec)
@@ -103,7 +103,7 @@ def _train_wordpiece(tokenizer: Tokenizer, texts: Iterable[str], spec: Tokenizer
     counts = words(texts, tokenizer.pre_tokenizer)
     cut = {word: [word[0], *("##" + c for c in word[1:])] for word in counts}
     symbols = sorted({symbol for pieces in cut.values() for symbol in pieces})
-    room = spec.vocabulary - len(special) - len(symbols)
+    room = _room(spec, len(symbols))
     joined = join(((cut[word], times) for word, times in counts.items()), symbols, room, spec.min_frequency)
     tokens = [*special, *symbols, *(s[0] + "".join(part.removeprefix("##") for part in s[1:]) for s in joined)]
     vocabulary = {token: number for number, token in enumerate(dict.fromkeys(tokens))}
@@ -125,14 +125,19 @@ def words(texts: Iterable[str], splitter: Any) -> Counter[str]:
     return found
 
 
-def _room(spec: TokenizerSpec, alphabet: list[str]) -> None:
-    first = len(alphabet) * (2 if spec.type == "wordpiece" else 1) + len(spec.special_tokens.all())
+def _room(spec: TokenizerSpec, characters: int) -> int:
+    """How many tokens of several characters there is room for. Raises PairmillError where not even the others fit."""
+    first = characters + len(spec.special_tokens.all())
     if spec.vocabulary < first:
+        inside = (
+            " (WordPiece counts one at the start of words and inside them twice)" if spec.type == "wordpiece" else ""
+        )
         raise PairmillError(
-            f"vocabulary: {spec.vocabulary:,} tokens are too few: the {len(alphabet):,} characters of the sample and "
-            f"the special tokens alone take up to {first:,}. Raise vocabulary, or lower character_coverage "
+            f"vocabulary: {spec.vocabulary:,} tokens are too few: the {characters:,} characters of the sample{inside} "
+            f"and the special tokens take {first:,}. Raise vocabulary, or lower character_coverage "
             f"(now {spec.character_coverage:g})."
         )
+    return spec.vocabulary - first
 
 
 def _enough(spec: TokenizerSpec, found: int) -> None:
