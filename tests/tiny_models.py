@@ -71,12 +71,27 @@ def save(folder: Path, kind: str = "bert", pad: bool = True, safe: bool = True, 
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
-    names = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghijklmnopqrstuvwxyz", *(f"##{c}" for c in "aeinrst")]
+    names = [
+        "[PAD]",
+        "[UNK]",
+        "[CLS]",
+        "[SEP]",
+        "[MASK]",
+        *"abcdefghijklmnopqrstuvwxyz",
+        *(f"##{c}" for c in "aeinrst"),
+    ]
     made = Tokenizer(models.WordPiece({name: i for i, name in enumerate(names)}, unk_token="[UNK]"))
     made.normalizer = normalizers.Lowercase()
     made.pre_tokenizer = pre_tokenizers.Split("", "isolated")
-    made.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
-    special = {"unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", **({"pad_token": "[PAD]"} if pad else {})}
+    made.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    special = {
+        "unk_token": "[UNK]",
+        "cls_token": "[CLS]",
+        "sep_token": "[SEP]",
+        **({"pad_token": "[PAD]"} if pad else {}),
+    }
     PreTrainedTokenizerFast(tokenizer_object=made, **special).save_pretrained(folder)
     model = transformer(kind, dropout)
     model.save_pretrained(folder)
@@ -123,7 +138,11 @@ def spec(**more: Any) -> TrainSpec:
     learned = {"initial": 0.1}
     entries = [
         {"name": "a", "input": given, "negatives": 2, "holdout": 5},
-        {"name": "b", "input": given, "objective": [{"name": "contrastive", "temperature": learned}, {"name": "pearson"}]},
+        {
+            "name": "b",
+            "input": given,
+            "objective": [{"name": "contrastive", "temperature": learned}, {"name": "pearson"}],
+        },
     ]
     objective = {"name": "contrastive", "directions": ["a2p", "p2a"], "temperature": {"initial": 0.05}}
     base = {"kind": "train", "name": "tiny", "model": {"path": "x"}, "data": entries, "objective": objective}
@@ -145,6 +164,7 @@ def loop(
     """A training of groups `a` (24 rows) and `b` (16)."""
     tables = {"a": rows(24, negatives=2), "b": rows(16, seed=3)}
     groups = [Group(e.name, e.name, tables[e.name].num_rows, e.batch_size, e.weight) for e in given.data]
+    assert given.steps
     plan = Plan(groups, given.batch_size, given.steps * given.accumulate, seed=given.seed)
     world = world or World()
     return Loop(given, task(given, model, world), plan, Memory(tables), world, checkpoints, **more)

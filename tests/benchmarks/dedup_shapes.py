@@ -5,7 +5,7 @@
   chain     10,000 texts of 60 words, each the one before it with the first word gone and one new: A ~ B ~ C ~ ...
   copies    one boilerplate text, a million times
   star      the same text with a number of its own each: a million near copies
-  crowd     `page 1483920`: a million short texts that share many of their bands; only numbers that repeat a digit or two are 0.8 alike
+  crowd     `page 1483920`: a million short texts that share many bands; only numbers of a digit or two are 0.8 alike
   prefixes  `page 100`, `page 1001`: the same without a fixed length, so that a number is 0.8 like its longer ones
 
 Right is: both paths keep the same rows; of the chain no fewer than the plain loop over shingle sets, and 2 % more at

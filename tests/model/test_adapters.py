@@ -10,7 +10,7 @@ import torch
 import tiny_models
 from pairmill.errors import PairmillError
 from pairmill.model.adapters import add_lora, merged, share
-from pairmill.model.encoder import Encoder, evaluating
+from pairmill.model.encoder import evaluating
 from pairmill.model.export import write_model
 from pairmill.model.loading import Loaded, load
 from pairmill.spec.model import Encoder as Spec

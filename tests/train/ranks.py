@@ -16,15 +16,21 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "platform"), str(ROOT / "tests")]
 
 import tiny_models  # noqa: E402
-
 from pairmill.runs.storage import open_storage  # noqa: E402
 from pairmill.train.checkpoints import Checkpoints  # noqa: E402
 from pairmill.train.gradient_cache import World  # noqa: E402
 from pairmill.train.sharding import shard  # noqa: E402
 
+
 def spec(steps: int, settings: dict[str, Any]) -> Any:
     resources = {"micro_batch": 40, "workers": 1, **settings}
-    return tiny_models.spec(accumulate=2, steps=steps, optimizer={"lr": 1e-3, "schedule": "constant", "warmup": 0}, resources=resources, checkpoints={"steps": 2})
+    return tiny_models.spec(
+        accumulate=2,
+        steps=steps,
+        optimizer={"lr": 1e-3, "schedule": "constant", "warmup": 0},
+        resources=resources,
+        checkpoints={"steps": 2},
+    )
 
 
 def train(rank: int, size: int, port: int, sharded: bool, steps: int, until: int, place: str, out: str) -> None:

@@ -90,7 +90,11 @@ def test_files_of_all_but_the_newest_and_the_best_are_deleted(tmp_path: Path) ->
     for step in range(1, 7):
         made.save(state(step, best=step in (1, 3)))
     made.wait()
-    assert sorted(path.parent.name[:6] for path in tmp_path.glob("c/*/model.safetensors")) == ["000003", "000005", "000006"]
+    assert sorted(path.parent.name[:6] for path in tmp_path.glob("c/*/model.safetensors")) == [
+        "000003",
+        "000005",
+        "000006",
+    ]
     assert newest(tmp_path) == (6, []) and newest(tmp_path, best=True) == (3, [])
 
 
@@ -119,7 +123,9 @@ def test_an_optimizers_state_goes_on_where_it_was() -> None:
     def made() -> tuple[torch.nn.Linear, torch.optim.AdamW]:
         torch.manual_seed(0)
         layer = torch.nn.Linear(3, 2)
-        return layer, torch.optim.AdamW([{"params": [layer.weight]}, {"params": [layer.bias], "weight_decay": 0.0}], lr=0.1)
+        return layer, torch.optim.AdamW(
+            [{"params": [layer.weight]}, {"params": [layer.bias], "weight_decay": 0.0}], lr=0.1
+        )
 
     def step(layer: torch.nn.Linear, optimizer: torch.optim.AdamW) -> None:
         optimizer.zero_grad()

@@ -145,7 +145,9 @@ def test_a_loss_that_is_no_number_stops_with_step_batch_and_last_good_checkpoint
         step(number, *rest)
 
     loop._step = poisoned  # type: ignore[method-assign]
-    with pytest.raises(PairmillError, match=r"^step 4: the loss is nan.*Batch: [ab] rows \d.*checkpoint is that of step 2"):
+    with pytest.raises(
+        PairmillError, match=r"^step 4: the loss is nan.*Batch: [ab] rows \d.*checkpoint is that of step 2"
+    ):
         loop.run()
 
 

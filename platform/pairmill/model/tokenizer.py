@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerFast
 
-VERSION = 1
 #: BERT's limit of 100 makes a phrase of a language without spaces one unknown token.
 LONGEST_WORD = 500
 

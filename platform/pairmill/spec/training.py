@@ -66,7 +66,7 @@ class Resources(Model):
     @model_validator(mode="after")
     def _not_compiled(self) -> Resources:
         if self.compile:
-            raise ValueError("compile: every micro-batch has a shape of its own, for which it compiles anew. Leave it out")
+            raise ValueError("compile: each micro-batch has a shape of its own, so it compiles anew. Leave it out")
         return self
 
 

@@ -55,7 +55,7 @@ class World:
     device: torch.device | None = None  # of messages; None: the CPU
 
     def passes(self, wanted: int) -> int:
-        """How many forward passes this rank makes, that has `wanted` micro-batches: with shards, as many as the others."""
+        """How many forward passes a rank with `wanted` micro-batches makes: with shards, as many as the others."""
         if not self.sharded:
             return wanted
         most = torch.tensor([wanted], device=self.device)
@@ -215,7 +215,7 @@ def sum_gradients(parameters: Sequence[torch.nn.Parameter], world: World) -> Non
         return
     there = [parameter.grad is not None for parameter in parameters]
     counts = world.sum(torch.tensor(there, dtype=torch.int32, device=parameters[0].device)).tolist()
-    for group in _by_kind([parameter for parameter, count in zip(parameters, counts, strict=True) if count]):
+    for group in _by_kind([parameter for parameter, ranks in zip(parameters, counts, strict=True) if ranks]):
         flat = world.sum(torch.cat([gradient.reshape(-1) for gradient in group]))
         for gradient, summed in zip(group, flat.split([g.numel() for g in group]), strict=True):
             gradient.copy_(summed.view_as(gradient))

@@ -206,12 +206,14 @@ class Train(Job):
                     failure_config=ray.train.FailureConfig(max_failures=wanted.max_failures),
                 ),
             )
-            ended = trainer.fit()
+            try:
+                ended = trainer.fit()
+            except ray.train.TrainingFailedError as error:
+                failed = f"training failed {wanted.max_failures + 1} times: {error}"
+                raise PairmillError(worker.told(self.run_) or failed) from error
         told = (ended.metrics or {}).get("user_error")
         if told:
             raise PairmillError(told)
-        if ended.error:
-            raise PairmillError(f"training failed {wanted.max_failures + 1} times: {ended.error}")
 
 
 def _input_facts(entry: DataEntry) -> dict[str, Any]:

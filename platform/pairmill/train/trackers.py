@@ -26,7 +26,9 @@ class Tracker:
     def __init__(self, run: Run, name: str):
         self._run, self._name = run, name
         self._remote = objects.is_remote(run.storage.uri)
-        self._folder = Path(tempfile.mkdtemp(prefix="pairmill-tb-") if self._remote else run.storage.where(run.path(FOLDER)))
+        self._folder = Path(
+            tempfile.mkdtemp(prefix="pairmill-tb-") if self._remote else run.storage.where(run.path(FOLDER))
+        )
         self._board: Any = None
         self._mlflow: Any = None
 
@@ -36,7 +38,7 @@ class Tracker:
             return
         if self._board is None:
             self._open(facts["step"])
-        figures = dict(_step(facts) if event == "step" else _flat("held_out", facts["groups"]))
+        figures = dict(_step(facts) if event == "step" else flat("held_out", facts["groups"]))
         for tag, value in figures.items():
             self._board.add_scalar(tag, value, facts["step"])
         if self._mlflow is not None:
@@ -54,7 +56,7 @@ class Tracker:
 
     def _open(self, step: int) -> None:
         """Start at a step: what an earlier attempt wrote of later ones no longer counts."""
-        from tensorboardX import SummaryWriter
+        from tensorboardX import SummaryWriter  # type: ignore[import-untyped]
 
         self._board = SummaryWriter(str(self._folder), purge_step=step)
         if os.environ.get("MLFLOW_TRACKING_URI") and importlib.util.find_spec("mlflow"):
@@ -69,10 +71,10 @@ def _step(facts: dict[str, Any]) -> Iterator[tuple[str, float]]:
     yield f"loss/{facts['entry']}", float(facts["loss"])
 
 
-def _flat(prefix: str, facts: dict[str, Any]) -> Iterator[tuple[str, float]]:
+def flat(prefix: str, facts: dict[str, Any]) -> Iterator[tuple[str, float]]:
     """The numbers of nested facts by their path."""
     for name, value in facts.items():
         if isinstance(value, dict):
-            yield from _flat(f"{prefix}/{name}", value)
+            yield from flat(f"{prefix}/{name}", value)
         elif isinstance(value, int | float):
             yield f"{prefix}/{name}", float(value)
