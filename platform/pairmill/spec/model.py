@@ -64,6 +64,8 @@ class Vocabulary(Model):
 
 
 class Encoder(Place):
+    """`model:` of a spec."""
+
     architecture: Alibi | None = Field(None, description="A model from scratch.")
     trust_remote_code: bool = Field(False, description="Run Python code that comes with the model.")
     pooling: Literal["mean", "cls", "last"] | None = Field(None, description="Default: the model's own, else mean.")
@@ -78,4 +80,17 @@ class Encoder(Place):
     )
     dropout: float | None = Field(None, ge=0, lt=1, description="Default: the model's own.")
     extend_vocabulary: Vocabulary | None = None
+    trained: Literal["all", "embeddings", "new-tokens"] = Field(
+        "all",
+        description="Which weights are trained: embeddings: of tokens alone; new-tokens: of those that "
+        "extend_vocabulary adds, so that old texts keep their vectors exactly.",
+    )
     lora: Annotated[Lora | None, BeforeValidator(switch)] = None
+
+    @model_validator(mode="after")
+    def _one_way_of_training(self) -> Encoder:
+        if self.trained == "new-tokens" and self.extend_vocabulary is None:
+            raise ValueError("trained: new-tokens: there are none: set extend_vocabulary")
+        if self.trained != "all" and self.lora is not None:
+            raise ValueError(f"trained: {self.trained} and lora both say which weights are trained: leave one out")
+        return self

@@ -126,7 +126,7 @@ class Train(Job):
         self.stage("start", start.make, [{"key": key}], resources)
         unit = start.units(self.storage).get(key)
         assert unit is not None, "the stage has committed it"
-        return {"model": unit["model"]}
+        return {"model": unit["model"], "old_tokens": unit["old_tokens"]}
 
     def _prepare(self, started: dict[str, Any], resources: engine.Resources) -> dict[str, Any]:
         spec = self.spec

@@ -6,16 +6,16 @@ import math
 
 import torch
 
+from pairmill.model.freezing import NO_DECAY
 from pairmill.spec.training import Optimizer
 
 
 def make(module: torch.nn.Module, spec: Optimizer) -> torch.optim.AdamW:
     """AdamW over the trained parameters; those of one dimension (biases, norms, temperatures) are not decayed."""
     trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": spec.weight_decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
-    ]
+    decayed = [p for p in trained if p.ndim > 1 and not hasattr(p, NO_DECAY)]
+    others = [p for p in trained if p.ndim <= 1 or hasattr(p, NO_DECAY)]
+    groups = [{"params": decayed, "weight_decay": spec.weight_decay}, {"params": others, "weight_decay": 0.0}]
     betas = (spec.beta1, spec.beta2)
     return torch.optim.AdamW([g for g in groups if g["params"]], lr=spec.lr, betas=betas, eps=spec.eps)
 

@@ -27,7 +27,7 @@ from pairmill.spec.load import KINDS
 from pairmill.train.prepared import reading
 from pairmill.train.prepared.work import Options, parts_of
 
-VERSION = 2
+VERSION = 3
 PREFIX = "stages/start"
 
 
@@ -62,6 +62,7 @@ def make(item: dict[str, Any]) -> dict[str, Any]:
         torch.manual_seed(item["spec"]["seed"])
         masked = spec.kind == "pretrain"  # type: ignore[attr-defined]
         loaded = _from_scratch(encoder, place, masked) if encoder.architecture else load(place, _plain(encoder), masked)
+        old = len(loaded.tokenizer)
         if encoder.extend_vocabulary:
             wanted = encoder.extend_vocabulary
             new, keep = sample(made.storage, spec.data, wanted.sample, wanted.keep)  # type: ignore[attr-defined]
@@ -74,7 +75,7 @@ def make(item: dict[str, Any]) -> dict[str, Any]:
         with tempfile.TemporaryDirectory(prefix="pairmill-start-") as folder:
             write_model(Path(folder), *loaded)
             model = places.upload(Path(folder), made.storage.uri, f"{PREFIX}/{item['key']}-{item['attempt']}")
-        return {"model": model, "rows": len(loaded.tokenizer)}
+        return {"model": model, "rows": len(loaded.tokenizer), "old_tokens": old}
 
     return do_once(item, PREFIX, work)
 

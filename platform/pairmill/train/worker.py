@@ -13,6 +13,7 @@ from pairmill.errors import PairmillError
 from pairmill.model import adapters, places
 from pairmill.model.encoder import Encoder
 from pairmill.model.export import write_model
+from pairmill.model.freezing import freeze
 from pairmill.model.loading import Loaded, load
 from pairmill.model.masked import MaskedEncoder
 from pairmill.runs.record import Events, Run
@@ -122,6 +123,7 @@ def _loop(
 ) -> Loop:
     manifest = storage.get_json(config["prepared"])
     encoder = loaded.encoder.to(device)
+    freeze(encoder, spec.model.trained, config["start"].get("old_tokens"))
     if spec.resources.gradient_checkpointing:
         encoder.model.gradient_checkpointing_enable()
     if world.sharded:
