@@ -72,6 +72,20 @@ def test_an_example_runs_and_its_ledger_balances(path, data, tmp_path, monkeypat
 
 
 @pytest.mark.usefixtures("local_ray")
+def test_the_pipeline_example_makes_a_model_of_every_step_before_it(tmp_path):
+    pytest.importorskip("torch", reason="needs the extra pairmill[train]")
+    sets = ["steps.tokenizer.spec.sample=300KB", "steps.pretrain.spec.steps=2", "steps.train.spec.steps=2"]
+    spec, store = load(str(ROOT / "jobs/examples/pipeline.yaml"), sets), str(tmp_path / "store")
+    made = run_job(spec, store, None, False, "pairmill run pipeline.yaml", lambda line: None)
+    assert made.exit_code == 0
+    assert [step["kind"] for step in made.summary["steps"]] == ["curate", "tokenizer", "pretrain", "train"]
+    trained = made.summary["steps"][-1]["summary"]
+    assert trained["model"]["type"] == "alibi" and trained["training"]["steps"] == 2
+    again = run_job(spec, store, None, False, "", lambda line: None)
+    assert all(step["reused"] for step in again.summary["steps"])
+
+
+@pytest.mark.usefixtures("local_ray")
 def test_the_tokenizer_example_makes_a_tokenizer_of_a_curate_run(tmp_path, monkeypatch):
     pytest.importorskip("transformers", reason="needs the extra pairmill[train]")
     store = str(tmp_path / "store")

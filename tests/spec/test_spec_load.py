@@ -11,6 +11,18 @@ import pytest
 from pairmill.errors import SpecError
 from pairmill.spec.load import load, loads, schema
 
+TRAIN = "kind: train\nname: x\nmodel: {package: m}\nsteps: 9\ndata:\n  - {name: a, run: r}\n"
+PIPELINE = """kind: pipeline
+name: x
+steps:
+  - {name: first, spec: {kind: curate, inputs: [{name: a, format: jsonl, path: y}]}}
+  - name: second
+    spec:
+      kind: train
+      model: {package: m}
+      data: [{name: a, run: "${steps.first}"}]
+      steps: 9
+"""
 BASE = "kind: curate\nname: x\ninputs:\n  - {name: a, format: jsonl, path: data/*.jsonl}\n"
 
 
@@ -79,6 +91,27 @@ def test_boilerplate_keeps_lines_unless_told_otherwise():
         (BASE + "  - {name: a, format: jsonl, path: y}\n", ["inputs", "'a'", "unique"]),
         (BASE.replace("jsonl, path: data/*.jsonl", "moses, path: c.en"), ["inputs[0].path", "brace", "{en,de}"]),
         (BASE.replace("jsonl, path: data/*.jsonl", "gettext"), ["inputs[0]", "path", "packages"]),
+        (
+            TRAIN + "objective: {weight: 2}\n",
+            ["x.yaml:7: objective:", "`name` is missing", "Allowed: contrastive,"],
+        ),
+        (TRAIN + "objective: contrstive\n", ["objective", "'contrstive'", "'contrastive'", "clft"]),
+        (TRAIN + "objective: 3\n", ["objective", "found 3", "with `name`, one of contrastive"]),
+        (TRAIN + "objective: {name: contrastive, temperature: 0}\n", ["objective.temperature", "(0, inf)"]),
+        (TRAIN + "matryoshka: {dims: [0]}\n", ["matryoshka.dims[0]", "0 is not in [1, inf)"]),
+        (TRAIN + "teacher: first\n", ["teacher", "'first'", "path, package, run", "`initial`"]),
+        (TRAIN + "objective: {name: clft, teacher_side: anchor}\n", ["data: a", "`teacher`", "`initial`"]),
+        (TRAIN.replace("{package: m}", "m"), ["model", "'m'", "mapping of path, package, run"]),
+        (TRAIN.replace("  - {name: a, run: r}", "  {name: a, run: r}"), ["data", "write a list"]),
+        (TRAIN.replace("run: r", "run: r, hold_out: 5"), ["data[0].hold_out", "'holdout'"]),
+        (TRAIN.replace("run: r", "input: {path: x}"), ["data[0].input", "`format` is missing", "parquet"]),
+        (
+            TRAIN.replace("train", "pretrain").replace("run: r", "run: r, hold_out: 5"),
+            ["data[0].hold_out", "Allowed: batch_size, holdout, input, languages, limit, name, run, sources, weight."],
+        ),
+        (PIPELINE + "      optimizer: {lrr: 1}\n", ["jobs/x.yaml:11: steps[1].spec.optimizer.lrr", "'lr'"]),
+        (PIPELINE.replace("kind: train", "name: y"), ["steps[1].spec.kind: is missing"]),
+        (PIPELINE.replace("steps.first", "steps.frist"), ["steps[1].spec.data[0].run", "Earlier steps: first"]),
         (BASE + "dedup: {near: {keep: {}}}\n", ["dedup.near", "names no column"]),
         (BASE + "filters: {rules: {letters: {min: 2, max: 1}}}\n", ["filters.rules.letters", "above max"]),
         (BASE + "filters: {rules: {letters: {max: .nan}}}\n", ["filters.rules.letters.max"]),
@@ -147,6 +180,13 @@ def test_set_overrides_by_path_index_and_name():
     assert spec.dedup.near.threshold == 0.7
     assert (spec.inputs[0].form, spec.inputs[0].langs.anchor) == ("title-body", "de")
     assert spec.filters.rules["html"].enabled is False
+
+
+def test_set_reaches_into_a_step_of_a_pipeline():
+    spec = loads(PIPELINE, "x", ["steps.second.spec.steps=5"]).spec
+    assert spec.steps[1].spec["steps"] == 5
+    assert refusal(PIPELINE, "steps.second.spec.steps=x").startswith("--set steps[1].spec.steps: ")
+    assert "Allowed: 0, 1, first, second" in refusal(PIPELINE, "steps.third.spec.steps=5")
 
 
 def test_a_wrong_set_is_named_as_such():

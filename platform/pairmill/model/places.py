@@ -22,7 +22,7 @@ KINDS = ("tokenizer", "pretrain", "train")
 
 
 def local(place: Place, storage_uri: str) -> str:
-    """The place as a local directory, or as a hub name. Raises SpecError."""
+    """The place as a local directory; what a hub name stands for is downloaded once. Raises SpecError."""
     if place.package is not None:
         return str(_package(place.package))
     if place.run is not None:
@@ -34,14 +34,27 @@ def local(place: Place, storage_uri: str) -> str:
     looks_local = place.path.startswith((".", "/", "~")) or place.path.count("/") > 1
     if looks_local and not folder.is_dir():
         raise SpecError(f"{place.path}: there is no such directory. Name one with config.json, or a hub name.")
-    return str(folder) if folder.is_dir() else place.path
+    return str(folder) if folder.is_dir() else _from_hub(place.path)
+
+
+def _from_hub(name: str) -> str:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    kinds = ["*.json", "*.safetensors", "*.txt", "*.model", "*.py", "README.md"]
+    try:
+        return str(snapshot_download(name, allow_patterns=kinds, ignore_patterns=["onnx/*", "openvino/*"]))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise SpecError(
+            f"{name}: neither a directory here nor a model that a hub gives ({first}). Name a directory with "
+            "config.json, tokenizer.json and model.safetensors, an installed package, or a run."
+        ) from error
 
 
 def identity(place: Place, storage_uri: str) -> Any:
-    """What the place holds, for a run's id: a digest of its files; a hub name as it is."""
+    """What the place holds, for a run's id: a digest of its files."""
     folder = Path(local(place, storage_uri))
-    if not folder.is_dir():
-        return place.path
     digest = hashlib.blake2b(digest_size=16)
     for file in sorted(path for path in folder.rglob("*") if path.is_file() and _counts(path)):
         digest.update(str(file.relative_to(folder)).encode() + b"\0")

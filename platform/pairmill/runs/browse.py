@@ -79,6 +79,8 @@ def describe(run: Run) -> str:
     if manifest:
         for part, files in sorted(manifest["files"].items()):
             lines.append(f"{part:10} {len(files)} files, {sum(file['rows'] for file in files):,} rows")
+        if "model" in manifest:
+            lines.append(f"{'model':10} {run.storage.where(manifest['model']['prefix'])}")
     return "\n".join(lines)
 
 

@@ -8,7 +8,7 @@ import types
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path as FilePath
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -16,12 +16,10 @@ from pydantic.fields import FieldInfo
 
 from pairmill.errors import SpecError
 from pairmill.spec.base import Model
-from pairmill.spec.builders import FORMS
 from pairmill.spec.curate import CurateSpec
-from pairmill.spec.inputs import FORMATS
 from pairmill.spec.pipeline import PipelineSpec, placeholders, step_document
 from pairmill.spec.pretrain import PretrainSpec
-from pairmill.spec.text import Document, Path, dotted, override, parse, resolve_environment
+from pairmill.spec.text import Document, Path, override, parse, resolve_environment
 from pairmill.spec.tokenizer import TokenizerSpec
 from pairmill.spec.train import TrainSpec
 
@@ -62,9 +60,7 @@ def loads(text: str, name: str, sets: Sequence[str] = ()) -> LoadedSpec:
     """Check the text of a spec; `name` is what errors call it."""
     document = parse(text, name)
     if not isinstance(document.data, dict):
-        raise SpecError(
-            f"{name}: a spec is a mapping with `kind`, `name` and `inputs`, not a {type(document.data).__name__}."
-        )
+        raise SpecError(f"{name}: a spec is a mapping with `kind` and `name`, not a {type(document.data).__name__}.")
     for assignment in sets:
         override(document, assignment)
     resolve_environment(document)
@@ -99,7 +95,7 @@ def _model(document: Document) -> type[Model]:
     if isinstance(kind, str) and kind in KINDS:
         return KINDS[kind]
     found = f"{kind!r} is unknown.{_nearest(str(kind), list(KINDS))}" if "kind" in document.data else "is missing."
-    raise SpecError(f"{document.where(('kind',))}: kind: {found} Allowed: {', '.join(KINDS)}.")
+    raise SpecError(f"{document.where(('kind',))}: {document.path(('kind',))}: {found} Allowed: {', '.join(KINDS)}.")
 
 
 def _public(spec: BaseModel, document: Document) -> dict[str, Any]:
@@ -124,7 +120,7 @@ def _messages(error: ValidationError, document: Document, model: type[Model]) ->
         if path not in found:
             found[path] = _message(item, path, document, model)
     deepest = [path for path in found if not any(other != path and other[: len(path)] == path for other in found)]
-    return [f"{document.where(path)}: {dotted(path) or 'the spec'}: {found[path]}" for path in deepest]
+    return [f"{document.where(path)}: {document.path(path) or 'the spec'}: {found[path]}" for path in deepest]
 
 
 def _path(loc: tuple[int | str, ...], data: Any, kind: str) -> Path:
@@ -146,7 +142,7 @@ def _message(item: Any, path: Path, document: Document, model: type[Model]) -> s
     owner, info = _field(model, path, document.data)
     hint = f" {info.description}" if info is not None and info.description else ""
     if kind == "extra_forbidden":
-        allowed = sorted(owner.model_fields) if owner else []
+        allowed = sorted(owner.model_json_schema()["properties"]) if owner else []
         return f"unknown key.{_nearest(str(path[-1]), allowed)} Allowed: {', '.join(allowed)}."
     if kind == "unknown_rule":
         allowed = context["allowed"]
@@ -155,7 +151,7 @@ def _message(item: Any, path: Path, document: Document, model: type[Model]) -> s
         return f"is missing.{hint} Add it."
     if kind == "union_tag_not_found":
         key = context["discriminator"].strip("'")
-        return f"`{key}` is missing. Allowed: {', '.join(FORMATS if key == 'format' else FORMS)}."
+        return f"`{key}` is missing. Allowed: {', '.join(_tags(info, key))}."
     if kind == "union_tag_invalid":
         allowed = [tag.strip(" '") for tag in context["expected_tags"].split(",")]
         key, tag = context["discriminator"].strip("'"), context["tag"]
@@ -164,7 +160,11 @@ def _message(item: Any, path: Path, document: Document, model: type[Model]) -> s
         expected = context["expected"]
         return f"found {found!r}.{_nearest(str(found), _choices(expected))} Allowed: {expected}.{hint}"
     if kind in ("greater_than", "greater_than_equal", "less_than", "less_than_equal"):
-        return f"{found!r} is not in {_interval(info)}.{hint}"
+        return f"{found!r} is not in {_interval(info, context)}.{hint}"
+    if kind in ("model_type", "model_attributes_type"):
+        return f"found {found!r}: write a mapping{_content(info)}.{hint}"
+    if kind == "list_type":
+        return f"found {found!r}: write a list, each item behind a `-`.{hint}"
     if kind == "value_error":
         return f"{str(context['error']).rstrip('.')}.{hint}"
     if kind == "string_pattern_mismatch":
@@ -181,12 +181,31 @@ def _nearest(name: str, allowed: Sequence[str]) -> str:
     return f" Did you mean {close[0]!r}?" if close else ""
 
 
-def _interval(info: FieldInfo | None) -> str:
+def _interval(info: FieldInfo | None, context: dict[str, Any]) -> str:
+    """The bounds of a field; of an item or a member of a union, whose field has none, the one it breaks."""
+    bounds = list(info.metadata) if info is not None else []
+    if not any(hasattr(bound, name) for bound in bounds for name in ("gt", "ge", "lt", "le")):
+        bounds = [types.SimpleNamespace(**context)]
     low, high = "(-inf", "inf)"
-    for bound in info.metadata if info is not None else ():
-        low = f"({bound.gt}" if hasattr(bound, "gt") else f"[{bound.ge}" if hasattr(bound, "ge") else low
-        high = f"{bound.lt})" if hasattr(bound, "lt") else f"{bound.le}]" if hasattr(bound, "le") else high
+    for bound in bounds:
+        low = f"({bound.gt:g}" if hasattr(bound, "gt") else f"[{bound.ge:g}" if hasattr(bound, "ge") else low
+        high = f"{bound.lt:g})" if hasattr(bound, "lt") else f"{bound.le:g}]" if hasattr(bound, "le") else high
     return f"{low}, {high}"
+
+
+def _content(info: FieldInfo | None) -> str:
+    """What a mapping may hold: its keys, or where several models are possible, what tells them apart."""
+    for key in ("format", "name"):
+        if tags := _tags(info, key):
+            return f" with `{key}`, one of {', '.join(tags)}"
+    models = _members(info.annotation) if info is not None else []
+    return f" of {', '.join(models[0].model_fields)}" if models else ""
+
+
+def _tags(info: FieldInfo | None, key: str) -> list[str]:
+    """What `key` may be in the models of a union that it tells apart."""
+    fields = [model.model_fields.get(key) for model in (_members(info.annotation) if info is not None else [])]
+    return [tag for field in fields if field is not None for tag in get_args(field.annotation)]
 
 
 def _field(model: type[BaseModel], path: Path, data: Any) -> tuple[type[BaseModel] | None, FieldInfo | None]:
@@ -213,15 +232,18 @@ def _step(data: Any, part: str | int) -> Any:
 
 def _submodel(annotation: Any, data: Any) -> type[BaseModel] | None:
     """The model among `annotation`'s members that `data` is meant for."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    if get_origin(annotation) in (Union, types.UnionType, Annotated, list, dict, tuple):
-        models = [m for m in (_submodel(a, data) for a in get_args(annotation)) if m is not None]
-        for key in ("format", "name"):
-            tag = data.get(key) if isinstance(data, dict) else None
-            for candidate in models:
-                field = candidate.model_fields.get(key)
-                if field is not None and get_origin(field.annotation) is Literal and tag in get_args(field.annotation):
-                    return candidate
-        return models[0] if models else None
-    return None
+    models = _members(annotation)
+    for key in ("format", "name"):
+        tag = data.get(key) if isinstance(data, dict) else None
+        for candidate in models:
+            field = candidate.model_fields.get(key)
+            if field is not None and get_origin(field.annotation) is Literal and tag in get_args(field.annotation):
+                return candidate
+    return models[0] if models else None
+
+
+def _members(annotation: Any) -> list[type[BaseModel]]:
+    """The models of an annotation: of a union, of a list's items, of a dict's values."""
+    if get_origin(annotation) is None and isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _members(part)]

@@ -73,6 +73,7 @@ def step_document(document: Document, number: int, runs: Mapping[str, str]) -> D
         named,
         {path[length:]: line for path, line in document.lines.items() if path[:length] == prefix},
         {path[length:]: text for path, text in document.references.items() if path[:length] == prefix},
+        prefix,
     )
 
 

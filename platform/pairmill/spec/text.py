@@ -51,13 +51,18 @@ class Document:
     data: Any
     lines: dict[Path, int] = field(default_factory=dict)
     references: dict[Path, str] = field(default_factory=dict)
+    prefix: Path = ()  # of a pipeline's step: where it stands
+
+    def path(self, path: Path) -> str:
+        """The path as errors name it: `steps[1].spec.data[0].run`."""
+        return dotted((*self.prefix, *path))
 
     def where(self, path: Path) -> str:
         """`jobs/x.yaml:12`, the line of the path or of the closest thing above it."""
         for end in range(len(path), -1, -1):
             line = self.lines.get(path[:end])
             if line == 0:
-                return f"--set {dotted(path[:end])}"
+                return f"--set {self.path(path[:end])}"
             if line:
                 return f"{self.name}:{line}"
         return self.name
@@ -87,7 +92,7 @@ def parse(text: str, name: str) -> Document:
             f"{where}: not valid YAML: {problem}. Check the indentation and quotes around that line."
         ) from None
     if node is None:
-        raise SpecError(f"{name}: the file is empty. A spec needs at least `kind`, `name` and `inputs`.")
+        raise SpecError(f"{name}: the file is empty. A spec needs at least `kind` and `name`.")
     document.data = _construct(loader, node, (), document, [0])
     return document
 

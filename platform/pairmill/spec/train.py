@@ -42,10 +42,6 @@ class TrainSpec(Length):
                 raise ValueError(f"data: {entry.name}: its objective reads hard negatives: set `negatives: h`")
             if asked & {"teacher_anchor", "teacher_positive"} and self.teacher is None:
                 raise ValueError(f"data: {entry.name}: its objective has a teacher: set `teacher`, such as `initial`")
-            for side in (entry.prompts.anchor, entry.prompts.positive):
-                if side is not None and self.model.prompts and side not in self.model.prompts:
-                    known = ", ".join(self.model.prompts)
-                    raise ValueError(f"data: {entry.name}: prompt {side!r} is not in model.prompts: {known}")
         sizes = [entry.batch_size or self.batch_size for entry in self.data]
         wrong = next((size for size in sizes if size % self.resources.workers), None)
         if wrong is not None:

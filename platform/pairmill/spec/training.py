@@ -32,7 +32,9 @@ class Checkpoints(Model):
 
 
 class EarlyStopping(Model):
-    metric: str = Field("accuracy", description="A figure of the evaluation: accuracy, loss, alignment, uniformity.")
+    metric: Literal["accuracy", "loss", "cosine", "spearman", "alignment", "uniformity"] = Field(
+        "accuracy", description="A figure of the evaluation; its mean over the held-out groups that have it."
+    )
     patience: int = Field(3, gt=0, description="Evaluations without a better value before training stops.")
 
 
@@ -79,5 +81,6 @@ class Length(Model):
     @model_validator(mode="after")
     def _one(self) -> Length:
         if (self.steps is None) == (self.epochs is None):
-            raise ValueError("name either `steps` or `epochs`")
+            found = "both" if self.steps is not None else "neither"
+            raise ValueError(f"found {found} of steps and epochs: write one, such as `steps: 1000`")
         return self

@@ -8,7 +8,6 @@ the cluster (the same command does).
 
 from __future__ import annotations
 
-import os
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -239,8 +238,9 @@ def _check_room(wanted: Any) -> None:
             )
 
 
-def _threads(wanted: Any) -> int:
-    """A lone CPU worker has all processors of its machine, as nothing else runs beside it; others what they reserve."""
+def _threads(wanted: Any) -> int | None:
+    """A lone CPU worker has all processors of its machine (None), as nothing else runs beside it; others what they
+    reserve."""
     if wanted.gpus_per_worker or wanted.workers > 1:
         return max(1, int(wanted.cpus_per_worker))
-    return wanted.cpus or os.cpu_count() or 1
+    return wanted.cpus

@@ -187,6 +187,7 @@ class Loop:
         """Take the weights of the best evaluation, where early stopping looks for one."""
         if self.spec.evaluate.early_stopping and (state := self._chosen(best=True)) is not None:
             self.restore(state)
+            self.facts["result_step"] = state.step
             self._log("best", step=state.step)
 
     def _chosen(self, best: bool = False) -> State | None:

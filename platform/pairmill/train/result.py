@@ -42,6 +42,7 @@ def summarise(
         "training": {
             "steps": trained["steps"],
             "stopped_early": trained["stopped"],
+            "result_step": trained.get("result_step", trained["steps"]),
             "seconds": round(seconds, 1),
             "cpu_seconds": trained["record"]["cpu_seconds"],
             "rows": sum(step["rows"] for step in steps),

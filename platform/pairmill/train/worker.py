@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
@@ -80,8 +81,7 @@ def _run(config: dict[str, Any]) -> Run:
 
 def train(config: dict[str, Any], world: World, device: torch.device) -> None:
     """Train as one rank; rank 0 commits the result as the unit `trained`."""
-    if config["threads"]:
-        torch.set_num_threads(config["threads"])
+    torch.set_num_threads(config["threads"] or os.cpu_count() or 1)
     run = _run(config)
     storage = run.storage
     watch = Stopwatch(run.attempt)
@@ -95,6 +95,7 @@ def train(config: dict[str, Any], world: World, device: torch.device) -> None:
         loop.tracker = tracker
         facts = loop.run()
         loop.use_best()
+        facts |= loop.facts
         weights = loop.tensors() if world.sharded else {}
         if world.rank == 0:
             _commit(run, _whole(loaded, weights, config, spec), spec, {**facts, "record": watch.record()})
@@ -183,7 +184,7 @@ def plan_of(spec: Spec, manifest: dict[str, Any]) -> Plan:
         Group(g["name"], g["entry"], g["rows"], entries[g["entry"]].batch_size, entries[g["entry"]].weight)
         for g in manifest["groups"]
     ]
-    schedule = [Stage(stage.until, stage.weights) for stage in spec.mixing.schedule]
+    schedule = [Stage(stage.until and stage.until * spec.accumulate, stage.weights) for stage in spec.mixing.schedule]
     steps = spec.steps * spec.accumulate if spec.steps else None
     return Plan(groups, spec.batch_size, steps, spec.epochs, spec.mixing.alpha, schedule, spec.seed)
 
