@@ -28,14 +28,19 @@ def run_pipeline(
     """Run the steps in order. Raises what the step that fails raises; those before it stay done."""
     storage = open_storage(storage_uri)
     storage.check()
-    meaning = {key: value for key, value in loaded.public.items() if key not in ("name", "resources")}
+    unmeant = ("resources", "report", "expect")
+    steps = [
+        {key: value for key, value in step["spec"].items() if key not in unmeant} for step in loaded.public["steps"]
+    ]
+    meaning = [[step["name"], spec] for step, spec in zip(loaded.public["steps"], steps, strict=True)]
     run = Run(storage, f"{loaded.spec.name}-{digest(meaning, 12)}")
     say(f"pipeline {run.id} in {storage.uri}")
     storage.put(run.path("spec.yaml"), loaded.yaml().encode())
     record = _Record(run, loaded, command)
-    facts = engine.start(address, loaded.spec.resources.cpus)
+    facts: dict[str, Any] = {}
     runs: dict[str, str] = {}
     try:
+        facts = engine.start(address, loaded.spec.resources.cpus)
         for number, step in enumerate(loaded.spec.steps):
             say(f"step {number + 1} of {len(loaded.spec.steps)}: {step.name}")
             part = check(step_document(loaded.document, number, runs))

@@ -23,7 +23,7 @@ import psutil
 from kill import finish, start  # beside this file
 
 from pairmill.runs.record import read_events
-from pairmill.train.progress import METRICS, curve
+from pairmill.train.progress import curve, metrics
 from reading import only_run
 
 
@@ -77,7 +77,7 @@ def main() -> None:
         killed = broken(options.spec, torn, options.kills, random.Random(options.seed), options.sets)
         runs = [only_run(str(place)) for place in (whole, torn)]
         curves = [[step["loss"] for step in curve(run)] for run in runs]
-        resumed = [event["step"] for event in read_events(runs[1], METRICS) if event["event"] == "resumed"]
+        resumed = [event["step"] for event in read_events(runs[1], metrics(runs[1])) if event["event"] == "resumed"]
         result = {
             "steps": len(curves[0]),
             **killed,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 from pairmill.model.freezing import freeze
 from pairmill.spec.training import Optimizer

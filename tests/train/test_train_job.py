@@ -22,7 +22,7 @@ from pairmill.errors import PairmillError
 from pairmill.jobs import run_job
 from pairmill.runs.record import read_events
 from pairmill.spec.load import loads
-from pairmill.train.progress import METRICS, curve
+from pairmill.train.progress import curve, metrics
 from reading import only_run
 
 SPEC = """
@@ -122,17 +122,16 @@ class TestTraining:
     def test_a_rate_that_makes_the_loss_no_number_ends_at_once_with_the_step(
         self, folder: Path, tmp_path: Path
     ) -> None:
-        started = time.monotonic()
         with pytest.raises(PairmillError, match=r"step [2-6]: the loss is nan.*Batch: words rows \d"):
             train(folder, tmp_path, "optimizer.lr=1e30", "optimizer.clip=null", "steps=6")
-        assert time.monotonic() - started < 120
+        assert not [e for e in read_events(only_run(str(tmp_path)), "events") if e["event"] == "done"]
 
-    def test_more_workers_than_the_cluster_has_room_for_are_refused_with_the_sum(
+    def test_more_workers_than_the_cluster_has_room_for_are_refused_with_the_arithmetic(
         self, folder: Path, tmp_path: Path
     ) -> None:
-        with pytest.raises(PairmillError, match=r"4 workers x 1 CPUs = 4, the cluster has 2"):
+        with pytest.raises(PairmillError, match=r"4 workers of 1 CPUs each; .*2 CPUs and 0 GPUs: room for 2"):
             train(folder, tmp_path, "resources.workers=4")
-        with pytest.raises(PairmillError, match=r"1 workers x 1 GPUs = 1, the cluster has 0"):
+        with pytest.raises(PairmillError, match=r"1 workers of 1 CPUs and 1 GPUs each; .*room for 0"):
             train(folder, tmp_path, "resources.gpus_per_worker=1")
 
 
@@ -156,7 +155,7 @@ def test_a_killed_worker_and_a_killed_driver_change_no_weight(folder: Path, tmp_
     again = services.run_pairmill(*command)
     assert again.code == 0, again.stderr
     broken, unbroken = only_run(str(storage)), only_run(str(tmp_path / "whole"))
-    resumed = [event["step"] for event in read_events(broken, METRICS) if event["event"] == "resumed"]
+    resumed = [event["step"] for event in read_events(broken, metrics(broken)) if event["event"] == "resumed"]
     assert len(resumed) == 2 and 10 <= resumed[0] < resumed[1] < 60, resumed
     assert same(broken, unbroken)
     assert losses(broken) == losses(unbroken)

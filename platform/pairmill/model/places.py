@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pairmill import objects
-from pairmill.errors import SpecError
+from pairmill.errors import SpecError, StorageError
 from pairmill.runs.browse import find
 from pairmill.runs.storage import Storage, open_storage
 from pairmill.spec.model import Place
@@ -56,7 +56,7 @@ def identity(place: Place, storage_uri: str) -> Any:
     """What the place holds, for a run's id: a digest of its files."""
     folder = Path(local(place, storage_uri))
     digest = hashlib.blake2b(digest_size=16)
-    for file in sorted(path for path in folder.rglob("*") if path.is_file() and _counts(path)):
+    for file in sorted(path for path in folder.rglob("*") if path.is_file() and _counts(path.relative_to(folder))):
         digest.update(str(file.relative_to(folder)).encode() + b"\0")
         with file.open("rb") as opened:
             while block := opened.read(1 << 20):
@@ -112,7 +112,10 @@ def fetch(storage: Storage, model: dict[str, Any]) -> Path:
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as written:
-                written.write(storage.get(f"{model['prefix']}/{file}") or b"")
+                data = storage.get(f"{model['prefix']}/{file}")
+                if data is None:
+                    raise StorageError(f"{storage.where(model['prefix'])}/{file}: it is gone. Make the model anew.")
+                written.write(data)
             Path(written.name).replace(target)
     return folder
 

@@ -82,7 +82,7 @@ class Job(ABC):
 
     def spec_meaning(self) -> dict[str, Any]:
         """The part of the spec that determines the result."""
-        return self.spec.model_dump(mode="json", exclude={"name", "resources", "report", "expect"})
+        return self.spec.model_dump(mode="json", exclude={"name", "resources", "report", "expect", "checkpoints"})
 
     def attempt(self, run: Run, lease: Lease, address: str | None, fresh: bool) -> Outcome:
         """Do the stages in Ray, with a record of what became of it."""
@@ -101,7 +101,8 @@ class Job(ABC):
             self.events.add("ray", **facts)
             return self.stages(resources, facts)
         except KeyboardInterrupt:
-            self.record("stopped", {"error": "stopped by the user"})
+            if not self.lease.lost:
+                self.record("stopped", {"error": "stopped by the user"})
             raise
         except BaseException as error:
             self.events.add("failed", error=str(error))

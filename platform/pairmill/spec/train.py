@@ -48,6 +48,10 @@ class TrainSpec(Length):
             raise ValueError(
                 f"batch_size {wrong} cannot be divided among {self.resources.workers} workers: use a multiple"
             )
+        if self.resources.fsdp and self.model.trained != "all":
+            raise ValueError(
+                f"resources.fsdp and model.trained: {self.model.trained} do not go together: leave one out"
+            )
         if self.model.architecture is not None and self.teacher == "initial":
             raise ValueError("teacher: initial: a model from scratch knows nothing yet. Name another model")
         return self

@@ -22,16 +22,17 @@ from pairmill.runs.job import Job, Outcome, Say
 from pairmill.runs.record import Run
 from pairmill.runs.storage import Storage
 from pairmill.runs.units import digest
-from pairmill.spec.data import DataEntry
 from pairmill.spec.load import LoadedSpec
-from pairmill.spec.model import Place
+from pairmill.spec.model import Encoder, Place
 from pairmill.spec.train import TrainSpec
 from pairmill.train import result, start, worker
 from pairmill.train.prepare import Options, Teacher, prepare
+from pairmill.train.prepared import tokens
+from pairmill.train.prepared.work import VERSION as PREPARE_VERSION
 from pairmill.train.prepared.work import identify
 from pairmill.train.progress import Watch
 
-VERSIONS = {"train": 1, "prepare": 1, "start": start.VERSION}
+VERSIONS = {"train": 1, "prepare": PREPARE_VERSION, "start": start.VERSION}
 PREPARED = "prepared"
 
 
@@ -61,7 +62,7 @@ class Train(Job):
         return {
             "versions": {"stages": VERSIONS},
             "parents": parents,
-            "inputs": [_input_facts(entry) for entry in self.spec.data],
+            "inputs": [_input_facts(entry) for entry in self.loaded.public["data"]],
             "models": self.identities,
             "licences": lineage["licences"],
         }
@@ -83,12 +84,12 @@ class Train(Job):
             "runs": runs,
             "licences": licences,
             "models": {
-                name: {**p.model_dump(mode="json", exclude_none=True), "licence": places.licence(p, self.storage.uri)}
-                for name, p in self.places.items()
+                name: {**_public(p), "licence": places.licence(p, self.storage.uri)} for name, p in self.places.items()
             },
         }
 
     def stages(self, resources: engine.Resources, facts: dict[str, Any]) -> Outcome:
+        _check_room(self.spec.resources)
         started = self._start(resources)
         manifest = self._prepare(started, resources)
         plan = worker.plan_of(self.spec, manifest)
@@ -111,12 +112,13 @@ class Train(Job):
         """Where training finds its model: as named, or made from scratch or with new tokens by a unit of its own."""
         spec = self.spec
         if not start.is_made(spec.model):
-            return {"place": start.base_of(spec.model).model_dump(mode="json")}
+            return {"place": self._place(start.base_of(spec.model))}
         key = digest(
             {
+                "kind": self.kind,
                 "model": spec.model.model_dump(mode="json"),
-                "of": self.identities,
-                "data": self.data,
+                "of": self.identities["model"],
+                "data": [self.data, [entry.model_dump(mode="json") for entry in spec.data]],
                 "seed": spec.seed,
                 "version": start.VERSION,
                 "salt": self.run_.salt,
@@ -166,22 +168,31 @@ class Train(Job):
         if place is None:
             return None
         folder = str(worker.folder(self.storage, place))
-        settings = start.settings(folder, None)
-        same = (Path(folder) / "tokenizer.json").read_bytes() == (Path(student) / "tokenizer.json").read_bytes()
-        return None if same else Teacher(folder, settings.max_length)
+        spec = Encoder.model_validate(place["spec"]) if "spec" in place else None
+        theirs, ours = start.settings(folder, spec), start.settings(student, self.spec.model)
+        same = tokens.publish(self.storage, folder) == tokens.publish(self.storage, student)
+        return None if same and theirs.max_length >= ours.max_length else Teacher(folder, theirs.max_length)
 
     def teacher_place(self) -> dict[str, Any] | None:
-        """Where the frozen model is, as `worker.folder` takes it."""
-        teacher = start.base_of(self.spec.model) if self.spec.teacher == "initial" else self.spec.teacher
-        return {"place": teacher.model_dump(mode="json")} if isinstance(teacher, Place) else None
+        """Where the frozen model is, as `worker.folder` takes it; `initial` is read as the spec reads the model."""
+        if self.spec.teacher == "initial":
+            plain = self.spec.model.model_copy(update=start.PLAIN)
+            return {"place": self._place(start.base_of(plain)), "spec": plain.model_dump(mode="json")}
+        return {"place": self._place(self.spec.teacher)} if self.spec.teacher is not None else None
+
+    def _place(self, place: Place) -> dict[str, Any]:
+        """The place as workers can read it: a directory of this machine by its full path, as theirs is another."""
+        found = place.model_dump(mode="json")
+        if place.path is not None and Path(place.path).expanduser().is_dir():
+            found["path"] = str(Path(place.path).expanduser().absolute())
+        return found
 
     def _train(self, started: dict[str, Any], steps: int) -> None:
         """Run the workers in Ray Train, with a watch on what they log."""
+        import ray
         import ray.train
-        from ray.train.torch import TorchTrainer
 
         wanted = self.spec.resources
-        _check_room(wanted)
         config = {
             **{name: self.base[name] for name in ("storage", "run", "attempt", "spec")},
             "generation": self.run_.generation,
@@ -193,7 +204,7 @@ class Train(Job):
         each = {"CPU": wanted.cpus_per_worker, **({"GPU": wanted.gpus_per_worker} if wanted.gpus_per_worker else {})}
         self.events.add("stage started", stage="train", workers=wanted.workers)
         with tempfile.TemporaryDirectory(prefix="pairmill-train-") as folder, Watch(self.run_, steps, self.check_lease):
-            trainer = TorchTrainer(
+            trainer = _trainer_class()(
                 worker.ray_worker,
                 train_loop_config=config,
                 scaling_config=ray.train.ScalingConfig(
@@ -207,6 +218,11 @@ class Train(Job):
             )
             try:
                 ended = trainer.fit()
+            except KeyboardInterrupt:
+                if trainer.controller is not None:
+                    ray.kill(trainer.controller)
+                self.check_lease()
+                raise
             except ray.train.TrainingFailedError as error:
                 failed = f"training failed {wanted.max_failures + 1} times: {error}"
                 raise PairmillError(worker.told(self.run_) or failed) from error
@@ -215,27 +231,50 @@ class Train(Job):
             raise PairmillError(told)
 
 
-def _input_facts(entry: DataEntry) -> dict[str, Any]:
-    found = {"name": entry.name, "format": "run", "path": entry.run, "files": 1, "bytes": 0}
-    if entry.input is not None:
-        given = entry.input.model_dump(mode="json")
-        path = ", ".join(given.get("path") or given.get("packages") or [])
-        found |= {"format": given["format"], "path": path}
+def _input_facts(entry: dict[str, Any]) -> dict[str, Any]:
+    """An entry in the spec's own words: `${env:...}` stays unread."""
+    if entry["input"] is None:
+        return {"name": entry["name"], "format": "run", "path": entry["run"], "files": 1, "bytes": 0}
+    given = entry["input"]
+    path = ", ".join(given.get("path") or given.get("packages") or [])
+    return {"name": entry["name"], "format": given["format"], "path": path, "files": 1, "bytes": 0}
+
+
+def _public(place: Place) -> dict[str, Any]:
+    """A place in words that may be published: a path by its last part alone."""
+    found = place.model_dump(mode="json", include={"path", "package", "run"}, exclude_none=True)
+    if "path" in found and found["path"].count("/") != 1:
+        found["path"] = Path(found["path"]).name
     return found
+
+
+def _trainer_class() -> Any:
+    """Ray's trainer, but interrupts stay the driver's: Ray's own handler would end it with code 0, as if done."""
+    from ray.train.torch import TorchTrainer
+
+    class Trainer(TorchTrainer):
+        controller: Any = None
+
+        def _register_sigint_handler(self, controller: Any) -> None:
+            self.controller = controller
+
+    return Trainer
 
 
 def _check_room(wanted: Any) -> None:
     """Refuse workers for which the cluster has no room. Raises PairmillError with the arithmetic."""
     import ray
 
-    have = ray.cluster_resources()
-    for name, each in (("CPU", wanted.cpus_per_worker), ("GPU", wanted.gpus_per_worker)):
-        need, offered = each * wanted.workers, have.get(name, 0)
-        if need > offered:
-            raise PairmillError(
-                f"training wants {wanted.workers} workers x {each:g} {name}s = {need:g}, the cluster has {offered:g}. "
-                f"Lower resources.workers or resources.{name.lower()}s_per_worker, or add nodes."
-            )
+    each = {"CPU": wanted.cpus_per_worker, "GPU": wanted.gpus_per_worker}
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    room = sum(min(int(node.get(name, 0) / share) for name, share in each.items() if share) for node in nodes)
+    if room < wanted.workers:
+        asked = " and ".join(f"{share:g} {name}s" for name, share in each.items() if share)
+        offered = "; ".join(f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in nodes)
+        raise PairmillError(
+            f"training wants {wanted.workers} workers of {asked} each; the nodes offer {offered}: room for {room}. "
+            "Lower resources.workers, cpus_per_worker or gpus_per_worker, or add nodes."
+        )
 
 
 def _threads(wanted: Any) -> int | None:

@@ -1,7 +1,7 @@
 """The training loop of one rank: batches in, steps done, figures and checkpoints out.
 
 A step's batch, learning rate and random numbers are functions of its number, so a training that starts at a checkpoint
-goes on exactly as one that never stopped, with any number of ranks.
+goes on exactly as one that never stopped; with another number of ranks or micro-batches only dropout draws anew.
 """
 
 from __future__ import annotations

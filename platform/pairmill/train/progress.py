@@ -6,14 +6,19 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
-from pairmill.errors import PairmillError
+from pairmill.errors import PairmillError, StorageError
 from pairmill.runs.record import Run, read_events
 
-METRICS = "metrics"
 POLL_SECONDS, LINE_SECONDS = 1.0, 5.0
+
+
+def metrics(run: Run) -> str:
+    """Where a generation's figures are, below the run."""
+    return f"g{run.generation}/metrics"
 
 
 class Watch:
@@ -38,9 +43,10 @@ class Watch:
 
     def _work(self) -> None:
         while not self._stopped.wait(POLL_SECONDS):
+            with suppress(StorageError):  # looking is not worth stopping for
+                self._show()
             try:
                 self._check()
-                self._show()
             except PairmillError as error:
                 print(str(error), file=sys.stderr, flush=True)
                 import _thread
@@ -49,7 +55,7 @@ class Watch:
                 return
 
     def _show(self) -> None:
-        new = read_events(self._run, METRICS, self._segment)
+        new = read_events(self._run, metrics(self._run), self._segment)
         self._segment = segments(self._run, self._segment)
         steps = [event for event in new if event["event"] == "step"]
         lines = [line for event in new if (line := _line(event))]
@@ -72,7 +78,7 @@ class Watch:
 
 def segments(run: Run, known: int = 0) -> int:
     """The number of the newest segment of a run's metrics."""
-    while run.storage.modified(run.path(f"{METRICS}/{known + 1:06d}.jsonl")) is not None:
+    while run.storage.modified(run.path(f"{metrics(run)}/{known + 1:06d}.jsonl")) is not None:
         known += 1
     return known
 
@@ -88,5 +94,5 @@ def _line(event: dict[str, Any]) -> str | None:
 
 def curve(run: Run) -> list[dict[str, Any]]:
     """The steps of a run, each once: where a training was resumed, the last account of a step counts."""
-    steps = {event["step"]: event for event in read_events(run, METRICS) if event["event"] == "step"}
+    steps = {event["step"]: event for event in read_events(run, metrics(run)) if event["event"] == "step"}
     return [steps[number] for number in sorted(steps)]

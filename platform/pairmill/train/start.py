@@ -29,6 +29,8 @@ from pairmill.train.prepared.work import Options, parts_of
 
 VERSION = 3
 PREFIX = "stages/start"
+#: What a spec changes of a model that is only read.
+PLAIN = {"lora": None, "dropout": None, "extend_vocabulary": None, "trained": "all"}
 
 
 def is_made(spec: spec_model.Encoder) -> bool:
@@ -82,7 +84,7 @@ def make(item: dict[str, Any]) -> dict[str, Any]:
 
 def _plain(spec: spec_model.Encoder) -> spec_model.Encoder:
     """The model as it is, before adapters and dropout: these are added whenever it is loaded."""
-    return spec.model_copy(update={"lora": None, "dropout": None})
+    return spec.model_copy(update=PLAIN)
 
 
 def _from_scratch(spec: spec_model.Encoder, place: str, masked: bool) -> Loaded:

@@ -12,7 +12,7 @@ import torch
 
 from pairmill.errors import PairmillError
 from pairmill.model import adapters, places
-from pairmill.model.encoder import Encoder
+from pairmill.model.encoder import Encoder as TrainedEncoder
 from pairmill.model.export import write_model
 from pairmill.model.freezing import freeze
 from pairmill.model.loading import Loaded, load
@@ -20,7 +20,7 @@ from pairmill.model.masked import MaskedEncoder
 from pairmill.runs.record import Events, Run
 from pairmill.runs.storage import Storage, open_storage
 from pairmill.runs.units import Stopwatch
-from pairmill.spec.model import Place
+from pairmill.spec.model import Encoder, Place
 from pairmill.spec.objectives import needs
 from pairmill.spec.pretrain import PretrainSpec
 from pairmill.spec.train import TrainSpec
@@ -34,7 +34,7 @@ from pairmill.train.objectives import Objective
 from pairmill.train.pairs_task import Pairs
 from pairmill.train.plan import Group, Plan, Stage
 from pairmill.train.prepared.manifest import Manifest
-from pairmill.train.progress import METRICS
+from pairmill.train.progress import metrics
 from pairmill.train.reader import Reader
 from pairmill.train.sharding import shard
 from pairmill.train.trackers import Tracker
@@ -86,7 +86,7 @@ def train(config: dict[str, Any], world: World, device: torch.device) -> None:
     storage = run.storage
     watch = Stopwatch(run.attempt)
     spec = SPECS[config["spec"]["kind"]].model_validate(config["spec"])
-    log, tracker = Events(run, METRICS), Tracker(run, spec.name)
+    log, tracker = Events(run, metrics(run)), Tracker(run, spec.name)
     world.sharded = spec.resources.fsdp and world.size > 1
     try:
         torch.manual_seed(spec.seed)
@@ -141,7 +141,7 @@ def _loop(
 
 
 def _pairs(
-    spec: TrainSpec, encoder: Encoder, storage: Storage, manifest: Manifest, config: dict[str, Any], world: World
+    spec: TrainSpec, encoder: TrainedEncoder, storage: Storage, manifest: Manifest, config: dict[str, Any], world: World
 ) -> Pairs:
     return Pairs(
         spec,
@@ -189,10 +189,12 @@ def plan_of(spec: Spec, manifest: dict[str, Any]) -> Plan:
     return Plan(groups, spec.batch_size, steps, spec.epochs, spec.mixing.alpha, schedule, spec.seed)
 
 
-def _teacher(spec: TrainSpec, storage: Storage, config: dict[str, Any], device: torch.device) -> Encoder | None:
+def _teacher(spec: TrainSpec, storage: Storage, config: dict[str, Any], device: torch.device) -> TrainedEncoder | None:
     if config["teacher"] is None:
         return None
-    encoder = load(str(folder(storage, config["teacher"]))).encoder.to(device)
+    told = config["teacher"].get("spec")
+    read = Encoder.model_validate(told) if told else None
+    encoder = load(str(folder(storage, config["teacher"])), read).encoder.to(device)
     return encoder.eval().requires_grad_(False)
 
 

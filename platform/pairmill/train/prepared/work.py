@@ -24,6 +24,7 @@ from pairmill.train.prepared.texts import Packing
 
 VERSION = 1
 PREFIX = "stages/prepare"
+STREAM = 32_000_000  # bytes of text that are laid end to end for pretraining: part of what the rows mean
 _ROW_TEXT = 100  # bytes of text per row of a set whose rows are not known before it is read
 
 
@@ -162,12 +163,13 @@ def _of_input(storage: Storage, entry: DataEntry, options: Options) -> _Found:
     origins = [file.uris[0] for file in found]
     numbers = {uri: number for number, uri in enumerate(origins)}
     parts = []
-    for planned in shards.plan([entry.input], {entry.input.name: found}, options.shard_size):
+    size = STREAM if options.pack == "concatenate" else options.shard_size
+    for planned in shards.plan([entry.input], {entry.input.name: found}, size):
         uris = dict.fromkeys(piece["uris"][0] for piece in planned["pieces"])
         parts.append({"pieces": planned["pieces"], "origins": {uri: numbers[uri] for uri in uris}})
     parse = entry.input.model_dump(mode="json", exclude={"name", "form", "licence", "path", "packages", "language"})
     files = [[list(file.uris), file.fingerprint] for file in found]
-    streams = options.shard_size if options.pack == "concatenate" else None
+    streams = STREAM if options.pack == "concatenate" else None
     identity = {"files": files, "parse": parse, "version": sources.VERSION, "streams": streams}
     return parts, origins, identity, sum(file.text_size for file in found) // _ROW_TEXT
 
