@@ -55,7 +55,8 @@ class Resources(Model):
     threads: int | None = Field(None, gt=0, description="Of each worker; default: all of a lone worker's machine.")
     micro_batch: Bytes = Field(
         16_384,
-        description="Tokens per forward pass; a larger batch goes through the gradient cache. Same gradients, but for the masks of dropout.",
+        description="Tokens per forward pass; a larger batch goes through the gradient cache. "
+        "Same gradients, but for the masks of dropout.",,
     )
     gradient_checkpointing: bool = False
     compile: bool = Field(False, description="torch.compile the encoder.")
