@@ -56,7 +56,7 @@ class Resources(Model):
     micro_batch: Bytes = Field(
         16_384,
         description="Tokens per forward pass; a larger batch goes through the gradient cache. "
-        "Same gradients, but for the masks of dropout.",,
+        "Same gradients, but for the masks of dropout.",
     )
     gradient_checkpointing: bool = False
     compile: bool = Field(False, description="torch.compile the encoder.")
