@@ -217,7 +217,7 @@ class Train(Job):
                 ),
             )
             try:
-                ended = trainer.fit()
+                trainer.fit()
             except KeyboardInterrupt:
                 if trainer.controller is not None:
                     ray.kill(trainer.controller)
@@ -226,8 +226,8 @@ class Train(Job):
             except ray.train.TrainingFailedError as error:
                 failed = f"training failed {wanted.max_failures + 1} times: {error}"
                 raise PairmillError(worker.told(self.run_) or failed) from error
-        told = (ended.metrics or {}).get("user_error")
-        if told:
+        told = worker.told(self.run_)
+        if told is not None:
             raise PairmillError(told)
 
 

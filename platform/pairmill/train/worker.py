@@ -46,23 +46,22 @@ TRAINED = "trained"
 
 
 def ray_worker(config: dict[str, Any]) -> None:
-    """The function Ray Train runs on every rank; what users must know goes back as a value, not as a crash."""
+    """The function Ray Train runs on every rank. What users must know goes back through the storage, not as a crash;
+    with several ranks all start again, as the others may be waiting for the one that has it, and find it there."""
     import ray.train
     import ray.train.torch
 
     context, device = ray.train.get_context(), ray.train.torch.get_device()
     world = World(context.get_world_rank(), context.get_world_size(), device=device)
     run = _run(config)
-    error = told(run)
+    if told(run) is not None:
+        return
     try:
-        if error is None:
-            train(config, world, device)
+        train(config, world, device)
     except PairmillError as raised:
-        error = str(raised)
-        if world.size > 1:  # the others may be waiting for this rank: all start again, and find what it says
-            run.storage.put_json(_error_path(run), {"text": error})
+        run.storage.put_json(_error_path(run), {"text": str(raised)})
+        if world.size > 1:
             raise
-    ray.train.report({"user_error": error} if error else {"done": True})
 
 
 def told(run: Run) -> str | None:
