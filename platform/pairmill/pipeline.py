@@ -80,6 +80,8 @@ class _Record:
         seconds = round(time.monotonic() - self.clock, 1)
         about = {"id": self.run.id, "name": self.loaded.spec.name, "kind": "pipeline", "state": state}
         times = {"started": self.started, "updated": now(), "seconds": seconds, **facts}
+        if state == "done":
+            times["finished"] = times["updated"]
         summary = {
             "run": {**about, **times, "storage": self.run.storage.uri, "versions": {"pairmill": __version__}},
             "spec": self.loaded.yaml(),
