@@ -140,7 +140,7 @@ def test_a_tokenizer_without_a_mask_token_is_refused_before_anything_is_prepared
         ({"masking": {"replace": [0.8, 0.1, 0.2]}}, "three shares that sum to 1"),
         ({"masking": {"share": 1.0}}, r"masking.share: 1.0 is not in \(0, 1\)"),
         ({"sides": ["anchor", "anchor"]}, "anchor is named twice"),
-        ({"evaluate": {"early_stopping": {"metric": "mrr"}}}, "found 'mrr'. Allowed: accuracy, loss"),
+        ({"evaluate": {"early_stopping": {"metric": "spearman"}}}, "found 'spearman'. Allowed: accuracy, loss"),
         ({"resources": {"fsdp": True}}, "every worker has the whole model"),
         ({"resources": {"workers": 3}}, "batch_size 64 cannot be divided among 3 workers"),
         ({"objective": "pearson"}, "objective: unknown key"),

@@ -48,6 +48,11 @@ class TrainSpec(Length):
             raise ValueError(
                 f"batch_size {wrong} cannot be divided among {self.resources.workers} workers: use a multiple"
             )
+        rule = self.evaluate.early_stopping
+        if rule is not None and rule.metric == "loss":
+            raise ValueError(
+                "evaluate.early_stopping.metric: loss is kind pretrain's. Use accuracy, cosine, spearman or alignment"
+            )
         if self.resources.fsdp and self.model.trained != "all":
             raise ValueError(
                 f"resources.fsdp and model.trained: {self.model.trained} do not go together: leave one out"
