@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from pairmill.curate import annotate, shardfiles
 from pairmill.errors import SpecError
-from pairmill.runs.browse import find
+from pairmill.runs.browse import named
 from pairmill.runs.storage import Storage, open_storage
 from pairmill.runs.units import digest
 from pairmill.spec.curate import CurateSpec
@@ -42,8 +42,7 @@ def shards(storage_uri: str, spec: CurateSpec) -> list[dict[str, Any]]:
 
 
 def _of_run(storage_uri: str, name: str, spec: CurateSpec) -> list[dict[str, Any]]:
-    uri, _, run_id = name.rstrip("/").rpartition("/runs/")
-    run = find(uri or storage_uri, run_id)
+    run = named(storage_uri, name)
     manifest = run.manifest()
     if manifest is None:
         raise SpecError(f"dedup.against: run {run.id} is not finished. Run its command again first.")
@@ -112,9 +111,8 @@ def members(shard: dict[str, Any], ids: np.ndarray, signature: bool) -> pa.Table
 
 def kept_row(storage_uri: str, name: str, pair_id: int) -> dict[str, Any] | None:
     """A kept row of an earlier run; None where that run is gone."""
-    uri, _, run_id = name.rstrip("/").rpartition("/runs/")
     try:
-        run = find(uri or storage_uri, run_id)
+        run = named(storage_uri, name)
     except SpecError:
         return None
     for entry in (run.manifest() or {"files": {}})["files"].get("kept", []):

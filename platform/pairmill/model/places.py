@@ -14,7 +14,7 @@ from typing import Any
 
 from pairmill import objects
 from pairmill.errors import SpecError, StorageError
-from pairmill.runs.browse import find
+from pairmill.runs.browse import named
 from pairmill.runs.storage import Storage, open_storage
 from pairmill.spec.model import Place
 
@@ -91,8 +91,7 @@ def _package(name: str) -> Path:
 
 
 def _run(name: str, storage_uri: str) -> Path:
-    uri, _, run_id = name.rstrip("/").rpartition("/runs/")
-    run = find(uri or storage_uri, run_id)
+    run = named(storage_uri, name)
     manifest = run.manifest()
     if manifest is None:
         raise SpecError(f"run {run.id} is not finished. Run its command again first.")

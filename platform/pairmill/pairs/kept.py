@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pairmill.errors import SpecError
-from pairmill.runs.browse import find
+from pairmill.runs.browse import named
 from pairmill.runs.storage import Storage
 
 _CODE = r"[a-z]{2,3}(?:-(?:[A-Z][a-z]{3}|[A-Z]{2}|[0-9]{3}))*"
@@ -79,8 +79,7 @@ def kept_files(storage_uri: str, run_name: str) -> KeptRun:
 
     Raises SpecError where it is unknown, not finished or not a curate run.
     """
-    uri, _, run_id = run_name.rstrip("/").rpartition("/runs/")
-    run = find(uri or storage_uri, run_id)
+    run = named(storage_uri, run_name)
     record = run.record() or {}
     if record.get("kind", "curate") != "curate":
         raise SpecError(f"run {run.id} is a {record['kind']} run and has no kept rows. Name a curate run.")

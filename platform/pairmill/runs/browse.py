@@ -36,6 +36,12 @@ def find(storage_uri: str, name: str) -> Run:
     )
 
 
+def named(storage_uri: str, name: str) -> Run:
+    """A run that a spec names: as `find` takes it, or by the URI of a storage, `<storage>/runs/<id>`."""
+    uri, _, run_id = name.rstrip("/").rpartition("/runs/")
+    return find(uri or storage_uri, run_id)
+
+
 def _must_exist(storage_uri: str) -> None:
     if not is_remote(storage_uri) and not local_path(storage_uri).is_dir():
         raise SpecError(f"{storage_uri}: there is no such storage. Name the --storage that `pairmill run` used.")
