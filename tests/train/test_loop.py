@@ -118,8 +118,8 @@ def test_early_stopping_takes_the_weights_of_the_best_evaluation(
 
 
 def test_early_stopping_by_a_figure_that_does_not_exist_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(PairmillError, match=r"no 'perplexity' to look at.*accuracy"):
-        made(tmp_path, evaluate={"early_stopping": {"metric": "perplexity"}}).run()
+    with pytest.raises(PairmillError, match=r"no 'spearman' to look at.*accuracy"):
+        made(tmp_path, evaluate={"early_stopping": {"metric": "spearman"}}).run()
 
 
 def test_evaluations_are_as_often_as_asked_and_at_both_ends(tmp_path: Path) -> None:

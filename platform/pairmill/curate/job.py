@@ -30,6 +30,7 @@ from pairmill.curate.dedup import groups as kernels_groups
 from pairmill.curate.distributed import layout
 from pairmill.curate.distributed.job import Distributed
 from pairmill.pairs import shards, sources
+from pairmill.report import page
 from pairmill.runs import engine
 from pairmill.runs.job import Job, Outcome, Say, start
 from pairmill.runs.record import Run, now
@@ -90,9 +91,16 @@ class Curate(Job):
     def expectations(self, summary: dict[str, Any]) -> list[dict[str, Any]]:
         return result.expectations(self.spec, summary["ledger"]["total"])
 
-    def finished(self, run: Run, summary: dict[str, Any]) -> None:
-        if run.storage.get_json(run.path("ledger.json")) != summary["ledger"]:
-            result.show(run, summary)  # a driver died between finishing the run and this
+    def page(self, summary: dict[str, Any]) -> str:
+        return page.render(summary)
+
+    def show(self, run: Run, summary: dict[str, Any]) -> None:
+        """The ledger comes last and says that all of it is there."""
+        super().show(run, summary)
+        run.storage.put_json(run.path("ledger.json"), summary["ledger"])
+
+    def is_shown(self, run: Run, summary: dict[str, Any]) -> bool:
+        return bool(run.storage.get_json(run.path("ledger.json")) == summary["ledger"])
 
     def stages(self, resources: engine.Resources, facts: dict[str, Any]) -> Outcome:
         run, spec = self.run_, self.spec
@@ -195,10 +203,6 @@ class Curate(Job):
                 "models": {"language": language.identity(self.spec.language.engine)},
             },
         )
-        places = result.publish(self.storage, run, self.spec, collected, summary)
+        places = result.publish(run, self.spec, collected, summary)
         kept = summary["ledger"]["total"]["kept"]
-        outcome = self.finish(
-            summary, {**places, "cluster": facts, "resources_used": collected.resources, "kept": kept}
-        )
-        result.show(run, summary)
-        return outcome
+        return self.finish(summary, {**places, "cluster": facts, "resources_used": collected.resources, "kept": kept})

@@ -12,7 +12,6 @@ from pairmill.curate.decontamination import stages as decontamination
 from pairmill.curate.samples import Samples
 from pairmill.pairs import sources
 from pairmill.pairs.ledger import Counts, ledger
-from pairmill.report import page
 from pairmill.runs.record import Run
 from pairmill.runs.storage import Storage
 from pairmill.runs.units import digest
@@ -226,19 +225,7 @@ def expectations(spec: CurateSpec, total: dict[str, Any]) -> list[dict[str, Any]
     ]
 
 
-def publish(
-    storage: Storage, run: Run, spec: CurateSpec, collected: Collected, summary: dict[str, Any]
-) -> dict[str, str]:
+def publish(run: Run, spec: CurateSpec, collected: Collected, summary: dict[str, Any]) -> dict[str, str]:
     """Write the generation's manifest and summary; return what run.json must name for readers to see them."""
-    places = {"manifest": f"manifests/{run.generation}.json", "summary": f"manifests/{run.generation}-summary.json"}
     files = {"files": collected.files, "keys": collected.keys, "dedup_index": against.parameters(spec)}
-    storage.put_json_if_absent(run.path(places["manifest"]), files)
-    storage.put_json(run.path(places["summary"]), summary)
-    return places
-
-
-def show(run: Run, summary: dict[str, Any]) -> None:
-    """Write what people read of the finished generation; the ledger comes last and says that all of it is there."""
-    run.storage.put(run.path("spec.yaml"), summary["spec"].encode())
-    run.storage.put(run.path("report.html"), page.render(summary).encode("utf-8", "replace"))
-    run.storage.put_json(run.path("ledger.json"), summary["ledger"])
+    return run.publish(files, summary)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from pairmill import __version__
 from pairmill.model import places
 from pairmill.model.tokenizer_stages import find_inputs, tokenizer_stages
 from pairmill.pairs.kept import kept_files
 from pairmill.report import tokenizer_page
 from pairmill.runs import engine
 from pairmill.runs.job import Job, Outcome, Say
-from pairmill.runs.record import Run, now
 from pairmill.runs.storage import Storage
 from pairmill.spec.load import LoadedSpec
 from pairmill.spec.tokenizer import TokenizerSpec
@@ -50,42 +48,10 @@ class TokenizerJob(Job):
 
     def stages(self, resources: engine.Resources, facts: dict[str, Any]) -> Outcome:
         made = tokenizer_stages(self.run_, self.spec, self.files, self.stage, resources)
-        summary = self._summarise(made, facts)
-        run = self.run_
-        names = {"manifest": f"manifests/{run.generation}.json", "summary": f"manifests/{run.generation}-summary.json"}
-        run.storage.put_json_if_absent(run.path(names["manifest"]), {"files": {}, "model": made["model"]})
-        run.storage.put_json(run.path(names["summary"]), summary)
-        outcome = self.finish(summary, {**names, "cluster": facts})
-        _show(run, summary)
-        return outcome
+        model = {"place": self.storage.where(made["model"]["prefix"]), "type": self.spec.type}
+        summary = {**self.summary(facts), **made, "model": model}
+        published = self.run_.publish({"files": {}, "model": made["model"]}, summary)
+        return self.finish(summary, {**published, "cluster": facts})
 
-    def finished(self, run: Run, summary: dict[str, Any]) -> None:
-        if run.storage.modified(run.path("report.html")) is None:
-            _show(run, summary)  # a driver died between finishing the run and this
-
-    def _summarise(self, made: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:
-        """What the report shows and the command line prints, as plain JSON."""
-        run = self.run_
-        return {
-            "run": {
-                "id": run.id,
-                "name": self.spec.name,
-                "kind": self.kind,
-                "state": "done",
-                "started": self.started,
-                "finished": now(),
-                "seconds": self.seconds(),
-                "storage": run.storage.uri,
-                "versions": {"pairmill": __version__, "ray": facts["ray"]},
-            },
-            "spec": self.loaded.yaml(),
-            "command": self.command,
-            **made,
-            "model": {"place": run.storage.where(made["model"]["prefix"]), "type": self.spec.type},
-        }
-
-
-def _show(run: Run, summary: dict[str, Any]) -> None:
-    """Write what people read of the finished run."""
-    run.storage.put(run.path("spec.yaml"), summary["spec"].encode())
-    run.storage.put(run.path("report.html"), tokenizer_page.render(summary).encode("utf-8", "replace"))
+    def page(self, summary: dict[str, Any]) -> str:
+        return tokenizer_page.render(summary)

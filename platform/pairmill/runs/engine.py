@@ -97,7 +97,7 @@ def check(resources: Resources) -> None:
     """Refuse a spec whose tasks can never be scheduled. Raises PairmillError with the arithmetic."""
     if fits(resources):
         return
-    offered = "; ".join(f"{n.get('CPU', 0):g} CPUs and {n.get('memory', 0) / 1e9:.1f} GB" for n in _nodes())
+    offered = "; ".join(f"{n.get('CPU', 0):g} CPUs and {n.get('memory', 0) / 1e9:.1f} GB" for n in nodes())
     raise PairmillError(
         f"no node of the cluster can run a task: one task wants {resources.cpus:g} CPUs and "
         f"{resources.memory / 1e9:.1f} GB, the nodes offer {offered}. "
@@ -108,15 +108,16 @@ def check(resources: Resources) -> None:
 
 def fits(resources: Resources) -> bool:
     """Whether some node can run such a task when it is idle."""
-    return any(n.get("CPU", 0) >= resources.cpus and n.get("memory", 0) >= resources.memory for n in _nodes())
+    return any(n.get("CPU", 0) >= resources.cpus and n.get("memory", 0) >= resources.memory for n in nodes())
 
 
 def largest_memory() -> int:
     """The memory (bytes) that the cluster's largest node offers to tasks."""
-    return int(max((n.get("memory", 0) for n in _nodes()), default=0))
+    return int(max((n.get("memory", 0) for n in nodes()), default=0))
 
 
-def _nodes() -> list[dict[str, float]]:
+def nodes() -> list[dict[str, float]]:
+    """The resources of each node that is alive, by name."""
     import ray
 
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]

@@ -72,9 +72,37 @@ class Job(ABC):
         """What `expect:` asks, and whether it holds."""
         return []
 
-    def finished(self, run: Run, summary: dict[str, Any]) -> None:
-        """Make good what a driver that died behind the end of the run left out."""
-        return
+    @abstractmethod
+    def page(self, summary: dict[str, Any]) -> str:
+        """The run's report.html."""
+
+    def show(self, run: Run, summary: dict[str, Any]) -> None:
+        """Write what people read of the finished generation."""
+        run.storage.put(run.path("spec.yaml"), summary["spec"].encode())
+        run.storage.put(run.path("report.html"), self.page(summary).encode("utf-8", "replace"))
+
+    def is_shown(self, run: Run, summary: dict[str, Any]) -> bool:
+        """Whether all of that is there: a driver may have died between finishing the run and showing it."""
+        return run.storage.modified(run.path("report.html")) is not None
+
+    def summary(self, facts: dict[str, Any]) -> dict[str, Any]:
+        """What the summary of every kind of run begins with; `facts` are the cluster's."""
+        run = self.run_
+        return {
+            "run": {
+                "id": run.id,
+                "name": self.spec.name,
+                "kind": self.kind,
+                "state": "done",
+                "started": self.started,
+                "finished": now(),
+                "seconds": self.seconds(),
+                "storage": run.storage.uri,
+                "versions": {"pairmill": __version__, "ray": facts["ray"]},
+            },
+            "spec": self.loaded.yaml(),
+            "command": self.command,
+        }
 
     @property
     def id(self) -> str:
@@ -146,11 +174,12 @@ class Job(ABC):
         return round(time.monotonic() - self.clock, 1)
 
     def finish(self, summary: dict[str, Any], facts: dict[str, Any]) -> Outcome:
-        """Record that the run is done; `facts` for run.json: where manifest and summary are, cluster, resources."""
+        """Record that the run is done, and show it; `facts` for run.json: where manifest and summary are, cluster."""
         times = {key: summary["run"][key] for key in ("finished", "seconds")}
         self.events.add("done", seconds=times["seconds"])
         self._flush()
         self.record("done", {**times, **facts})
+        self.show(self.run_, summary)
         return Outcome(self.run_, summary)
 
     def record(self, state: str, facts: dict[str, Any]) -> None:
@@ -220,7 +249,8 @@ def _finished(job: Job, run: Run, fresh: bool) -> Outcome | None:
     summary = run.storage.get_json(run.path(record["summary"]))
     if summary is None:
         return None
-    job.finished(run, summary)
+    if not job.is_shown(run, summary):
+        job.show(run, summary)
     return Outcome(run, summary, already_done=True)
 
 

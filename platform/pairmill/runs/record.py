@@ -15,6 +15,7 @@ import os
 import socket
 import time
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
@@ -69,11 +70,24 @@ class Run:
         mine = {"attempt": self.attempt, "started": now(), "fresh": fresh}
         while not self.storage.put_json_if_absent(self._started(), mine):
             begun = self.storage.get_json(self._started())
-            finished = self.storage.get(self.path(f"manifests/{self.generation}-summary.json")) is not None
+            finished = self.storage.get(self.path(self._published()["summary"])) is not None
             if not fresh or (begun["fresh"] and not finished):
                 break
             self.generation += 1
         self.fresh = bool(self.storage.get_json(self._started())["fresh"])
+
+    def publish(self, manifest: dict[str, Any], summary: dict[str, Any]) -> dict[str, str]:
+        """Write the generation's manifest and summary; return what run.json must name for readers to see them."""
+        places = self._published()
+        self.storage.put_json_if_absent(self.path(places["manifest"]), manifest)
+        self.storage.put_json(self.path(places["summary"]), summary)
+        return places
+
+    def _published(self) -> dict[str, str]:
+        return {
+            "manifest": f"manifests/{self.generation}.json",
+            "summary": f"manifests/{self.generation}-summary.json",
+        }
 
     def _started(self) -> str:
         return self.path(f"g{self.generation}/started.json")
@@ -115,11 +129,14 @@ class Events:
         self._flushed = time.monotonic()
 
 
-def read_events(run: Run, folder: str = "events", after: int = 0) -> list[dict[str, Any]]:
-    """The events of a run, oldest segment first; of the segments behind number `after`."""
-    events: list[dict[str, Any]] = []
+def segments(run: Run, folder: str, after: int = 0) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+    """Number and events of each segment behind number `after`, in order."""
     number = after + 1
     while (data := run.storage.get(run.path(f"{folder}/{number:06d}.jsonl"))) is not None:
-        events += [json.loads(line) for line in data.decode().splitlines()]
+        yield number, [json.loads(line) for line in data.decode().splitlines()]
         number += 1
-    return events
+
+
+def read_events(run: Run, folder: str = "events") -> list[dict[str, Any]]:
+    """The events of a run, oldest segment first."""
+    return [event for _, events in segments(run, folder) for event in events]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,9 @@ from pairmill.errors import PairmillError
 from pairmill.model import places
 from pairmill.model.settings import Settings
 from pairmill.pairs.kept import kept_files
+from pairmill.report import train_page
 from pairmill.runs import engine
 from pairmill.runs.job import Job, Outcome, Say
-from pairmill.runs.record import Run
 from pairmill.runs.storage import Storage
 from pairmill.runs.units import digest
 from pairmill.spec.load import LoadedSpec
@@ -57,16 +58,16 @@ class Train(Job):
         return {"spec": self.spec_meaning(), "data": self.data, "models": self.identities, "versions": VERSIONS}
 
     def facts(self) -> dict[str, Any]:
-        lineage = self.lineage()
-        parents = [run["id"] for run in lineage["runs"]] + [p.run for p in self.places.values() if p.run]
+        parents = [run["id"] for run in self.lineage["runs"]] + [p.run for p in self.places.values() if p.run]
         return {
             "versions": {"stages": VERSIONS},
             "parents": parents,
             "inputs": [_input_facts(entry) for entry in self.loaded.public["data"]],
             "models": self.identities,
-            "licences": lineage["licences"],
+            "licences": self.lineage["licences"],
         }
 
+    @cached_property
     def lineage(self) -> dict[str, Any]:
         """Which runs and files the training rows come from, under which licences."""
         runs: list[dict[str, Any]] = []
@@ -100,13 +101,10 @@ class Train(Job):
             trained = self.run_.units(worker.STAGE).get(worker.TRAINED)
         assert trained is not None, "rank 0 commits the model before it reports"
         summary = result.summarise(self, manifest, plan, trained, facts)
-        outcome = self.finish(summary, {**result.publish(self.run_, summary, trained), "cluster": facts})
-        result.show(self.run_, summary)
-        return outcome
+        return self.finish(summary, {**result.publish(self.run_, summary, trained), "cluster": facts})
 
-    def finished(self, run: Run, summary: dict[str, Any]) -> None:
-        if run.storage.modified(run.path("report.html")) is None:
-            result.show(run, summary)  # a driver died between finishing the run and this
+    def page(self, summary: dict[str, Any]) -> str:
+        return train_page.render(summary)
 
     def _start(self, resources: engine.Resources) -> dict[str, Any]:
         """Where training finds its model: as named, or made from scratch or with new tokens by a unit of its own."""
@@ -131,6 +129,10 @@ class Train(Job):
 
     def _prepare(self, started: dict[str, Any], resources: engine.Resources) -> dict[str, Any]:
         spec = self.spec
+        units = self.run_.units("plan")
+        manifest = units.get(PREPARED)
+        if manifest is not None:
+            return manifest
         folder = str(worker.folder(self.storage, started))
         options = replace(
             self.options(folder, start.settings(folder, spec.model)),
@@ -139,18 +141,14 @@ class Train(Job):
             shard_size=spec.resources.shard_size,
             memory=spec.resources.memory_per_task,
         )
-        units = self.run_.units("plan")
-        manifest = units.get(PREPARED)
-        if manifest is None:
-            made = prepare(
-                self.storage,
-                spec.data,
-                folder,
-                options,
-                lambda name, work, items: self.stage(name, work, items, resources),
-            )
-            manifest = units.commit(PREPARED, made)
-        return manifest
+        made = prepare(
+            self.storage,
+            spec.data,
+            folder,
+            options,
+            lambda name, work, items: self.stage(name, work, items, resources),
+        )
+        return units.commit(PREPARED, made)
 
     def options(self, folder: str, settings: Settings) -> Options:
         """What prepare must know of the model in a directory, and of what it learns."""
@@ -159,19 +157,19 @@ class Train(Job):
             prompts=settings.prompts,
             instruction=self.spec.model.instruction_template,
             objective=self.spec.objective,
-            teacher=self._teacher_tokens(folder),
+            teacher=self._teacher_tokens(folder, settings.max_length),
         )
 
-    def _teacher_tokens(self, student: str) -> Teacher | None:
-        """The teacher's tokenizer, where it is another than the student's."""
+    def _teacher_tokens(self, student: str, max_length: int) -> Teacher | None:
+        """The teacher's tokenizer, where it is another than the student's or reads less of a text."""
         place = self.teacher_place()
         if place is None:
             return None
         folder = str(worker.folder(self.storage, place))
         spec = Encoder.model_validate(place["spec"]) if "spec" in place else None
-        theirs, ours = start.settings(folder, spec), start.settings(student, self.spec.model)
+        theirs = start.settings(folder, spec).max_length
         same = tokens.publish(self.storage, folder) == tokens.publish(self.storage, student)
-        return None if same and theirs.max_length >= ours.max_length else Teacher(folder, theirs.max_length)
+        return None if same and theirs >= max_length else Teacher(folder, theirs)
 
     def teacher_place(self) -> dict[str, Any] | None:
         """Where the frozen model is, as `worker.folder` takes it; `initial` is read as the spec reads the model."""
@@ -263,10 +261,8 @@ def _trainer_class() -> Any:
 
 def _check_room(wanted: Any) -> None:
     """Refuse workers for which the cluster has no room. Raises PairmillError with the arithmetic."""
-    import ray
-
     each = {"CPU": wanted.cpus_per_worker, "GPU": wanted.gpus_per_worker}
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    nodes = engine.nodes()
     room = sum(min(int(node.get(name, 0) / share) for name, share in each.items() if share) for node in nodes)
     if room < wanted.workers:
         asked = " and ".join(f"{share:g} {name}s" for name, share in each.items() if share)

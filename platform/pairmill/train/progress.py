@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from pairmill.errors import PairmillError, StorageError
-from pairmill.runs.record import Run, read_events
+from pairmill.runs.record import Run, read_events, segments
 
 POLL_SECONDS, LINE_SECONDS = 1.0, 5.0
 
@@ -28,7 +28,8 @@ class Watch:
         self._run, self._steps, self._check = run, steps, check
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._work, name="watch", daemon=True)
-        self._printed, self._segment = 0.0, segments(run)
+        self._printed, self._segment = 0.0, 0
+        self._new()  # what earlier attempts logged is not news
 
     def __enter__(self) -> Watch:
         self._thread.start()
@@ -55,8 +56,7 @@ class Watch:
                 return
 
     def _show(self) -> None:
-        new = read_events(self._run, metrics(self._run), self._segment)
-        self._segment = segments(self._run, self._segment)
+        new = self._new()
         steps = [event for event in new if event["event"] == "step"]
         lines = [line for event in new if (line := _line(event))]
         if steps and (time.monotonic() - self._printed > LINE_SECONDS or self._stopped.is_set()):
@@ -64,6 +64,14 @@ class Watch:
             lines.append(self._step_line(steps))
         for line in lines:
             print(line, file=sys.stderr, flush=True)
+
+    def _new(self) -> list[dict[str, Any]]:
+        """The events of the segments that came since the last call."""
+        new: list[dict[str, Any]] = []
+        for number, events in segments(self._run, metrics(self._run), self._segment):
+            self._segment = number
+            new += events
+        return new
 
     def _step_line(self, steps: list[dict[str, Any]]) -> str:
         seconds = sum(step["seconds"] for step in steps)
@@ -74,13 +82,6 @@ class Watch:
             f"train: step {steps[-1]['step']:,}/{self._steps:,}, loss {loss:.4f}, {rows / seconds:,.0f} rows/s, "
             f"{tokens / seconds:,.0f} tokens/s, ETA {left // 3600}:{left // 60 % 60:02d}:{left % 60:02d}"
         )
-
-
-def segments(run: Run, known: int = 0) -> int:
-    """The number of the newest segment of a run's metrics."""
-    while run.storage.modified(run.path(f"{metrics(run)}/{known + 1:06d}.jsonl")) is not None:
-        known += 1
-    return known
 
 
 def _line(event: dict[str, Any]) -> str | None:

@@ -1,12 +1,11 @@
-"""From a trained model to what people and other jobs read: summary, manifest, model card, report."""
+"""From a trained model to what people and other jobs read: summary, manifest, model card."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from pairmill import __version__
-from pairmill.report import card, train_page
-from pairmill.runs.record import Run, now
+from pairmill.report import card
+from pairmill.runs.record import Run
 from pairmill.train.plan import Plan
 from pairmill.train.progress import curve
 
@@ -22,19 +21,7 @@ def summarise(
     steps = curve(run)
     seconds = sum(step["seconds"] for step in steps)
     return {
-        "run": {
-            "id": run.id,
-            "name": job.spec.name,
-            "kind": job.kind,
-            "state": "done",
-            "started": job.started,
-            "finished": now(),
-            "seconds": job.seconds(),
-            "storage": run.storage.uri,
-            "versions": {"pairmill": __version__, "ray": facts["ray"]},
-        },
-        "spec": job.loaded.yaml(),
-        "command": job.command,
+        **job.summary(facts),
         "model": {"place": run.storage.where(trained["model"]["prefix"]), **trained["facts"]},
         "data": manifest["entries"],
         "groups": [{name: group[name] for name in ("name", "entry", "rows", "mean")} for group in manifest["groups"]],
@@ -52,7 +39,7 @@ def summarise(
         },
         "curve": _thinned(steps),
         "evaluations": trained["evaluations"],
-        "lineage": job.lineage(),
+        "lineage": job.lineage,
     }
 
 
@@ -76,16 +63,7 @@ def _thinned(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def publish(run: Run, summary: dict[str, Any], trained: dict[str, Any]) -> dict[str, str]:
-    """Write manifest and summary; return what run.json must name for readers to see them."""
-    places = {"manifest": f"manifests/{run.generation}.json", "summary": f"manifests/{run.generation}-summary.json"}
+    """Write model card, manifest and summary; return what run.json must name for readers to see them."""
     run.storage.put(f"{trained['model']['prefix']}/README.md", card.render(summary).encode())
     model = {**trained["model"], "files": sorted({*trained["model"]["files"], "README.md"})}
-    run.storage.put_json_if_absent(run.path(places["manifest"]), {"files": {}, "model": model})
-    run.storage.put_json(run.path(places["summary"]), summary)
-    return places
-
-
-def show(run: Run, summary: dict[str, Any]) -> None:
-    """Write what people read of the finished run."""
-    run.storage.put(run.path("spec.yaml"), summary["spec"].encode())
-    run.storage.put(run.path("report.html"), train_page.render(summary).encode("utf-8", "replace"))
+    return run.publish({"files": {}, "model": model}, summary)
