@@ -30,6 +30,7 @@ import pyarrow.parquet as pq
 
 from pairmill.curate import annotate, clean, language
 from pairmill.curate.dedup import exact, minhash
+from pairmill.pairs.batch import regrouped
 from pairmill.pairs.schema import PARSED, cast
 from pairmill.spec.load import loads
 
@@ -150,7 +151,7 @@ def rate(name: str, table: pa.Table, preset: str, form: str) -> dict[str, float]
 def _batches(table: pa.Table) -> list[pa.Table]:
     """Batches as annotate makes them of a source's: up to BATCH_ROWS rows or BATCH_BYTES."""
     small = (table.slice(start, 64) for start in range(0, len(table), 64))
-    return list(annotate._regroup(small, annotate.BATCH_ROWS, annotate.BATCH_BYTES))
+    return list(regrouped(small, annotate.BATCH_ROWS, annotate.BATCH_BYTES))
 
 
 def _timed(function: Callable[..., Any], step: str, seconds: dict[str, float]) -> Callable[..., Any]:

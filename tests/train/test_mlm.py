@@ -23,9 +23,10 @@ from transformers import (
 import corpus
 from pairmill.errors import SpecError
 from pairmill.model.alibi import AlibiConfig, AlibiForMaskedLM
+from pairmill.model.masked import mlm_head
 from pairmill.model.packing import pack
 from pairmill.train.masking import Masked, Vocabulary, mask, row_keys, vocabulary_of
-from pairmill.train.objectives.mlm import mlm_head, mlm_loss, unigram_loss
+from pairmill.train.objectives.mlm import mlm_loss, unigram_loss
 
 SMALL: dict[str, Any] = {
     "vocab_size": 50,

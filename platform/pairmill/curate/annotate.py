@@ -23,7 +23,7 @@ from pairmill.curate import boilerplate, clean, language, thresholds
 from pairmill.curate.dedup import exact, minhash, shingles
 from pairmill.curate.heuristics import Side, score_all, versions
 from pairmill.pairs import sources
-from pairmill.pairs.batch import QUARANTINE, Batch, Quarantined, quarantine_table
+from pairmill.pairs.batch import QUARANTINE, Batch, Quarantined, quarantine_table, regrouped
 from pairmill.pairs.hashing import hash128, pair_hash
 from pairmill.pairs.schema import PARSED
 from pairmill.pairs.shards import input_of, pieces_of
@@ -309,9 +309,9 @@ def _write_chunk(
     with ExitStack() as files:
         writer = files.enter_context(units.storage.parquet_writer(path, schema(spec), plain=("exact", "signature")))
         parsed = _parsed(_until(first, batches, CHUNK_RECORDS), stats, quarantine, files)
-        batches_of_rows = _regroup(parsed, BATCH_ROWS, BATCH_BYTES)
+        batches_of_rows = regrouped(parsed, BATCH_ROWS, BATCH_BYTES)
         annotated = (annotate(pairs, spec, spec_input, stats, repeated) for pairs in batches_of_rows)
-        for table in _regroup(annotated, GROUP_ROWS, GROUP_BYTES):
+        for table in regrouped(annotated, GROUP_ROWS, GROUP_BYTES):
             stats.text_bytes += table["anchor"].nbytes + table["positive"].nbytes
             writer.write_table(table)
     manifest = {"file": path, "quarantine_file": quarantine.path, **stats.to_json(), "record": watch.record()}
@@ -342,21 +342,6 @@ def _parsed(
         if batch.quarantine:
             quarantine.write(batch.quarantine, files)
         yield batch.pairs
-
-
-def _regroup(tables: Iterator[pa.Table], rows: int, size: int) -> Iterator[pa.Table]:
-    """Join consecutive tables until they hold `rows` rows or `size` bytes; empty ones vanish."""
-    waiting: list[pa.Table] = []
-    have = bytes_ = 0
-    for table in tables:
-        if len(table):
-            waiting.append(table)
-            have, bytes_ = have + len(table), bytes_ + table.nbytes
-        if have >= rows or bytes_ >= size:
-            yield pa.concat_tables(waiting).combine_chunks()
-            waiting, have, bytes_ = [], 0, 0
-    if waiting:
-        yield pa.concat_tables(waiting).combine_chunks()
 
 
 def _until(first: Batch, batches: Iterator[Batch], records: int) -> Iterator[Batch]:

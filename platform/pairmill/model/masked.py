@@ -6,15 +6,15 @@ made anew, over the encoder's own word embeddings.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
+from pairmill.errors import SpecError
 from pairmill.model.encoder import Encoder, pad
 from pairmill.model.packing import Packing
-from pairmill.train.objectives.mlm import mlm_head
 
 
 class MaskedEncoder(Encoder):
@@ -35,3 +35,16 @@ class MaskedEncoder(Encoder):
 
     def _run(self, **given: Any) -> torch.Tensor:
         return self.model.base_model(**given).last_hidden_state
+
+
+def mlm_head(model: Any) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The head of a masked-language model: hidden states (…, d) of its `base_model` -> logits (…, V)."""
+    if callable(getattr(model, "decoder", None)) and callable(getattr(model, "head", None)):  # ModernBERT
+        return lambda hidden: model.decoder(model.head(hidden))
+    for name in ("head", "cls", "lm_head"):  # ours; BERT and its kin; RoBERTa and its kin, MPNet
+        if callable(getattr(model, name, None)):
+            return getattr(model, name)
+    raise SpecError(
+        f"{type(model).__name__} has no head for masked tokens that Pairmill knows. Known are the heads of BERT, "
+        "RoBERTa, XLM-R, MPNet, ModernBERT and our own ALiBi encoder: start from one of these"
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -68,3 +69,18 @@ def quarantine_table(entries: list[Quarantined]) -> pa.Table:
         for entry in entries
     ]
     return pa.Table.from_pylist(rows, schema=QUARANTINE)
+
+
+def regrouped(tables: Iterable[pa.Table], rows: int, size: int) -> Iterator[pa.Table]:
+    """Join consecutive tables until they hold `rows` rows or `size` bytes; empty ones vanish."""
+    waiting: list[pa.Table] = []
+    have = bytes_ = 0
+    for table in tables:
+        if len(table):
+            waiting.append(table)
+            have, bytes_ = have + len(table), bytes_ + table.nbytes
+        if have >= rows or bytes_ >= size:
+            yield pa.concat_tables(waiting).combine_chunks()
+            waiting, have, bytes_ = [], 0, 0
+    if waiting:
+        yield pa.concat_tables(waiting).combine_chunks()

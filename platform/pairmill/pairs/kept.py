@@ -151,11 +151,11 @@ def _fitting(
     if sources is not None:
         mask &= np.asarray(pc.is_in(table["source"], pa.array(list(sources), table["source"].type)))
     if languages is not None:
-        mask &= _of_languages(table["anchor_lang"], table["positive_lang"], languages)
+        mask &= of_languages(table["anchor_lang"], table["positive_lang"], languages)
     return mask
 
 
-def _of_languages(anchor: pa.ChunkedArray, positive: pa.ChunkedArray, entries: Sequence[str]) -> np.ndarray:
+def of_languages(anchor: pa.ChunkedArray, positive: pa.ChunkedArray, entries: Sequence[str]) -> np.ndarray:
     """Which rows fit an entry; each combination of languages is looked at once."""
     left, right = (column.combine_chunks().dictionary_encode("encode") for column in (anchor, positive))
     table = np.array(

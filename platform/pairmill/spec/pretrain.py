@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 from pairmill.spec.base import Model
 from pairmill.spec.data import DataEntry, Mixing, check_entries
 from pairmill.spec.model import Encoder
-from pairmill.spec.training import Checkpoints, Evaluation, Length, Name, Optimizer, Resources
+from pairmill.spec.training import Optimizer, Training
 
 #: Keys of an entry that are about pairs.
 OF_PAIRS = ("prompts", "instruction", "negatives", "batch_by", "score_range", "swap", "objective")
@@ -53,11 +53,10 @@ class Masking(Model):
         return value
 
 
-class PretrainSpec(Length):
+class PretrainSpec(Training):
     accumulate: ClassVar[int] = 1  # batches per optimiser step: one of any size goes through in micro-batches
 
     kind: Literal["pretrain"]
-    name: Name
     model: Encoder
     data: list[TextEntry] = Field(min_length=1)
     mixing: Mixing = Mixing()
@@ -68,13 +67,7 @@ class PretrainSpec(Length):
     sides: list[Literal["anchor", "positive"]] = Field(
         ["anchor", "positive"], min_length=1, max_length=2, description="Whose texts are read."
     )
-    batch_size: int = Field(64, gt=1, description="Rows of a global batch, over all ranks.")
     optimizer: Optimizer = Optimizer(lr=5e-4)
-    precision: Literal["fp32", "bf16"] = Field("fp32", description="bf16: autocast; the weights stay fp32.")
-    evaluate: Evaluation = Evaluation()
-    checkpoints: Checkpoints = Checkpoints()
-    seed: int = Field(0, ge=0)
-    resources: Resources = Resources()
 
     @model_validator(mode="after")
     def _consistent(self) -> PretrainSpec:
@@ -88,8 +81,5 @@ class PretrainSpec(Length):
         rule = self.evaluate.early_stopping
         if rule is not None and rule.metric not in ("accuracy", "loss"):
             raise ValueError(f"evaluate.early_stopping.metric: found {rule.metric!r}. Allowed: accuracy, loss")
-        workers = self.resources.workers
-        wrong = next((n for n in (entry.batch_size or self.batch_size for entry in self.data) if n % workers), None)
-        if wrong is not None:
-            raise ValueError(f"batch_size {wrong} cannot be divided among {workers} workers: use a multiple")
+        self.check_batches(entry.batch_size for entry in self.data)
         return self

@@ -10,12 +10,11 @@ from pairmill.spec.base import switch
 from pairmill.spec.data import DataEntry, Mixing, check_entries
 from pairmill.spec.model import Encoder, Place
 from pairmill.spec.objectives import Contrastive, Matryoshka, Terms, needs
-from pairmill.spec.training import Checkpoints, Evaluation, Length, Name, Optimizer, Resources
+from pairmill.spec.training import Optimizer, Training
 
 
-class TrainSpec(Length):
+class TrainSpec(Training):
     kind: Literal["train"]
-    name: Name
     model: Encoder
     teacher: Place | Literal["initial"] | None = Field(
         None, description="A frozen model that objectives read: a place, or `initial`, the model as training finds it."
@@ -24,14 +23,8 @@ class TrainSpec(Length):
     mixing: Mixing = Mixing()
     objective: Terms = Field([Contrastive()], description="Of entries that have none: one term, or weighted terms.")
     matryoshka: Annotated[Matryoshka | None, BeforeValidator(switch)] = None
-    batch_size: int = Field(64, gt=1, description="Rows of a global batch, over all ranks.")
     accumulate: int = Field(1, gt=0, description="Batches per optimiser step; each has its own in-batch negatives.")
     optimizer: Optimizer = Optimizer()
-    precision: Literal["fp32", "bf16"] = Field("fp32", description="bf16: autocast; the weights stay fp32.")
-    evaluate: Evaluation = Evaluation()
-    checkpoints: Checkpoints = Checkpoints()
-    seed: int = Field(0, ge=0)
-    resources: Resources = Resources()
 
     @model_validator(mode="after")
     def _consistent(self) -> TrainSpec:
@@ -42,12 +35,7 @@ class TrainSpec(Length):
                 raise ValueError(f"data: {entry.name}: its objective reads hard negatives: set `negatives: h`")
             if asked & {"teacher_anchor", "teacher_positive"} and self.teacher is None:
                 raise ValueError(f"data: {entry.name}: its objective has a teacher: set `teacher`, such as `initial`")
-        sizes = [entry.batch_size or self.batch_size for entry in self.data]
-        wrong = next((size for size in sizes if size % self.resources.workers), None)
-        if wrong is not None:
-            raise ValueError(
-                f"batch_size {wrong} cannot be divided among {self.resources.workers} workers: use a multiple"
-            )
+        self.check_batches(entry.batch_size for entry in self.data)
         rule = self.evaluate.early_stopping
         if rule is not None and rule.metric == "loss":
             raise ValueError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -86,3 +87,22 @@ class Length(Model):
             found = "both" if self.steps is not None else "neither"
             raise ValueError(f"found {found} of steps and epochs: write one, such as `steps: 1000`")
         return self
+
+
+class Training(Length):
+    """The keys that every kind of training has."""
+
+    name: Name
+    batch_size: int = Field(64, gt=1, description="Rows of a global batch, over all ranks.")
+    precision: Literal["fp32", "bf16"] = Field("fp32", description="bf16: autocast; the weights stay fp32.")
+    evaluate: Evaluation = Evaluation()
+    checkpoints: Checkpoints = Checkpoints()
+    seed: int = Field(0, ge=0)
+    resources: Resources = Resources()
+
+    def check_batches(self, sizes: Iterable[int | None]) -> None:
+        """ValueError where the batches of an entry (None: `batch_size`) cannot be divided among the workers."""
+        workers = self.resources.workers
+        wrong = next((size for size in (size or self.batch_size for size in sizes) if size % workers), None)
+        if wrong is not None:
+            raise ValueError(f"batch_size {wrong} cannot be divided among {workers} workers: use a multiple")

@@ -20,6 +20,7 @@ from pairmill.model.masked import MaskedEncoder
 from pairmill.runs.record import Events, Run
 from pairmill.runs.storage import Storage, open_storage
 from pairmill.runs.units import Stopwatch
+from pairmill.spec.load import KINDS
 from pairmill.spec.model import Encoder, Place
 from pairmill.spec.objectives import needs
 from pairmill.spec.pretrain import PretrainSpec
@@ -40,7 +41,6 @@ from pairmill.train.sharding import shard
 from pairmill.train.trackers import Tracker
 
 Spec = TrainSpec | PretrainSpec
-SPECS: dict[str, type[Spec]] = {"train": TrainSpec, "pretrain": PretrainSpec}
 STAGE = "train"
 TRAINED = "trained"
 
@@ -84,7 +84,7 @@ def train(config: dict[str, Any], world: World, device: torch.device) -> None:
     run = _run(config)
     storage = run.storage
     watch = Stopwatch(run.attempt)
-    spec = SPECS[config["spec"]["kind"]].model_validate(config["spec"])
+    spec: Spec = KINDS[config["spec"]["kind"]].model_validate(config["spec"])  # type: ignore[assignment]
     log, tracker = Events(run, metrics(run)), Tracker(run, spec.name)
     world.sharded = spec.resources.fsdp and world.size > 1
     try:

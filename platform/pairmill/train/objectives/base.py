@@ -11,6 +11,7 @@ Embeddings of 16 bits are raised to float32 first, and autocast is off inside, s
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -83,7 +84,7 @@ class Rows:
         return per_row.sum() / self.total
 
 
-class Objective(nn.Module):
+class Objective(nn.Module, ABC):
     """A loss over a batch. Subclasses compute; `name` is what errors and statistics call them."""
 
     name: str
@@ -109,9 +110,9 @@ class Objective(nn.Module):
         self.latest = {**statistics, "loss": loss.detach() / part.share}
         return loss
 
+    @abstractmethod
     def compute(self, embedded: Embedded, meta: Meta, rows: Rows) -> tuple[Tensor, dict[str, Tensor]]:
         """The slice's part of the loss, and statistics of its rows."""
-        raise NotImplementedError
 
     def required(self, values: Tensor | None, field: str) -> Tensor:
         """`values`, or a PairmillError that names the field the batch lacks."""

@@ -9,13 +9,12 @@ one big batch. The head, the dearest matrix of a small model, reads the hidden s
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch.nn import functional
 
-from pairmill.errors import SpecError
 from pairmill.train.masking import Masked
 
 Head = Callable[[torch.Tensor], torch.Tensor]
@@ -27,7 +26,7 @@ class MlmLoss(NamedTuple):
 
 
 def mlm_loss(head: Head, hidden: torch.Tensor, masked: Masked, normaliser: int) -> MlmLoss:
-    """The loss of one packed row: `hidden` (T, d) of `masked.inputs`, `head` (M, d) -> (M, V), see `mlm_head`.
+    """The loss of one packed row: `hidden` (T, d) of `masked.inputs`, `head` (M, d) -> (M, V) of `masked.mlm_head`.
 
     `normaliser` is the number of masked tokens of the global batch. Without a masked token the loss is 0.
     """
@@ -35,19 +34,6 @@ def mlm_loss(head: Head, hidden: torch.Tensor, masked: Masked, normaliser: int) 
     logits = head(hidden[positions])
     total = functional.cross_entropy(logits.float() if logits.dtype.itemsize < 4 else logits, labels, reduction="sum")
     return MlmLoss(total / max(normaliser, 1), (logits.detach().argmax(-1) == labels).sum())
-
-
-def mlm_head(model: Any) -> Head:
-    """The head of a masked-language model: hidden states (…, d) of its `base_model` -> logits (…, V)."""
-    if callable(getattr(model, "decoder", None)) and callable(getattr(model, "head", None)):  # ModernBERT
-        return lambda hidden: model.decoder(model.head(hidden))
-    for name in ("head", "cls", "lm_head"):  # ours; BERT and its kin; RoBERTa and its kin, MPNet
-        if callable(getattr(model, name, None)):
-            return getattr(model, name)
-    raise SpecError(
-        f"{type(model).__name__} has no head for masked tokens that Pairmill knows. Known are the heads of BERT, "
-        "RoBERTa, XLM-R, MPNet, ModernBERT and our own ALiBi encoder: start from one of these"
-    )
 
 
 def unigram_loss(counts: np.ndarray, labels: np.ndarray) -> float:

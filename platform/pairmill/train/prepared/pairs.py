@@ -8,7 +8,7 @@ is known already), `empty_text` (a text without a token).
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -34,15 +34,16 @@ class Wanted:
     scores: bool = False
     swap: str = "never"
     teacher_sides: tuple[str, ...] = ()
-    teacher_prompts: dict[str, Prompt] = field(default_factory=dict)
     limit: int | None = None
     seed: int = 0
 
     @classmethod
     def of(cls, data: dict[str, Any]) -> Wanted:
         """From the JSON of `asdict`, whose tuples have become lists."""
-        prompts = {name: {side: tuple(p) for side, p in data[name].items()} for name in ("prompts", "teacher_prompts")}
-        return cls(**{**data, **prompts, "sides": tuple(data["sides"]), "teacher_sides": tuple(data["teacher_sides"])})
+        prompts = {side: tuple(prompt) for side, prompt in data["prompts"].items()}
+        return cls(
+            **{**data, "prompts": prompts, "sides": tuple(data["sides"]), "teacher_sides": tuple(data["teacher_sides"])}
+        )
 
 
 def schema(wanted: Wanted) -> pa.Schema:
@@ -186,7 +187,7 @@ def _token_columns(
     if wanted.negatives:
         found["negatives"] = pa.FixedSizeListArray.from_arrays(found["negatives"], wanted.negatives)
     if teacher is not None:
-        asked = {side: (texts[side], wanted.teacher_prompts.get(side, ("", ""))) for side in wanted.teacher_sides}
+        asked = {side: (texts[side], ("", "")) for side in wanted.teacher_sides}
         found |= {f"teacher_{side}": column for side, column in encode_columns(teacher, asked).items()}
     return found
 

@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 import xxhash
 
 from pairmill.pairs import sources
-from pairmill.pairs.kept import fits, read_kept
+from pairmill.pairs.batch import regrouped
+from pairmill.pairs.kept import of_languages, read_kept
 from pairmill.pairs.schema import PARSED
 from pairmill.runs.storage import open_storage
 from pairmill.spec.data import DataEntry
@@ -35,15 +36,7 @@ SCHEMA = pa.schema(
 def read(entry: DataEntry, item: dict[str, Any], lost: Counter[str]) -> Iterator[pa.Table]:
     """Stream the rows of a unit, as tables with SCHEMA; what is not handed on is counted in `lost` by reason."""
     stream = _kept(entry, item, lost) if entry.run else _input(entry, item, lost)
-    held, rows, size = list[pa.Table](), 0, 0
-    for table in stream:
-        held.append(table)
-        rows, size = rows + len(table), size + table.nbytes
-        if rows >= BATCH_ROWS or size >= BATCH_BYTES:
-            yield pa.concat_tables(held).combine_chunks()
-            held, rows, size = [], 0, 0
-    if held:
-        yield pa.concat_tables(held).combine_chunks()
+    yield from regrouped(stream, BATCH_ROWS, BATCH_BYTES)
 
 
 def _kept(entry: DataEntry, item: dict[str, Any], lost: Counter[str]) -> Iterator[pa.Table]:
@@ -70,7 +63,7 @@ def _input(entry: DataEntry, item: dict[str, Any], lost: Counter[str]) -> Iterat
             lost.update(batch.no_pair)
             table = batch.pairs
             if entry.languages:
-                mask = _of_languages(table, entry.languages)
+                mask = of_languages(table["anchor_lang"], table["positive_lang"], entry.languages)
                 lost["filtered"] += len(mask) - int(mask.sum())
                 table = table.filter(pa.array(mask))
             yield _formed(table, table["origin_row"], numbers.take(pc.index_in(table["origin_file"], origins)))
@@ -95,15 +88,6 @@ def language_pairs(table: pa.Table) -> pa.Array:
     return pc.binary_join_element_wise(
         *(table[side].combine_chunks().fill_null("und") for side in ("anchor_lang", "positive_lang")), "-"
     )
-
-
-def _of_languages(table: pa.Table, entries: list[str]) -> np.ndarray:
-    """Which rows fit a language filter; each combination of languages is looked at once."""
-    sides = [table[side].combine_chunks().fill_null("") for side in ("anchor_lang", "positive_lang")]
-    joined = pc.binary_join_element_wise(*sides, "\t").dictionary_encode()
-    pairs = [[code or None for code in text.split("\t")] for text in joined.dictionary.to_pylist()]
-    fitting = np.array([any(fits(entry, *pair) for entry in entries) for pair in pairs], bool)
-    return fitting[np.asarray(joined.indices)]
 
 
 def mix(*parts: np.ndarray) -> np.ndarray:

@@ -34,7 +34,6 @@ class Teacher:
 
     tokenizer: str  # Hugging Face directory
     max_length: int
-    prompts: dict[str, str] = field(default_factory=dict)  # by side
 
 
 @dataclass(frozen=True)
@@ -195,7 +194,6 @@ def _wanted(entry: DataEntry, options: Options) -> Wanted:
         raise SpecError(f"data.{entry.name}: the objective reads hard negatives: say how many, such as `negatives: 7`.")
     both = {"positive", "teacher_positive"} & needed or not needed
     sides = ("anchor", "positive") if both else ("anchor",)
-    teacher = options.teacher.prompts if options.teacher else {}
     return Wanted(
         sides=sides,
         prompts={side: _prompt(entry, side, options) for side in ("anchor", "positive")},
@@ -206,7 +204,6 @@ def _wanted(entry: DataEntry, options: Options) -> Wanted:
         scores="scores" in needed,
         swap=entry.swap,
         teacher_sides=tuple(side for side in sides if f"teacher_{side}" in needed) if options.teacher else (),
-        teacher_prompts={side: (prompt, "") for side, prompt in teacher.items()},
         limit=entry.limit,
         seed=options.seed,
     )
