@@ -54,12 +54,17 @@ class Lora(Model):
 
 
 class Vocabulary(Model):
-    """New tokens, chosen from the training texts; their embeddings start as the means of those they replace."""
+    """New tokens, chosen from the training texts."""
 
     tokens: int = Field(gt=0)
     sample: int = Field(200_000, gt=0, description="Texts looked at.")
     keep: list[Language] = Field(
         ["en"], description="Languages of the data whose words stay cut as they are: those the model knows well."
+    )
+    start: Literal["pieces", "translations"] = Field(
+        "pieces",
+        description="What embeddings start as: the mean of the pieces' that a token replaces, or of its translations' "
+        "in the kept languages, by the alignment of the data's pairs (then also old tokens these hardly use).",
     )
 
 

@@ -9,7 +9,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -27,7 +27,7 @@ from pairmill.spec.load import KINDS
 from pairmill.train.prepared import reading
 from pairmill.train.prepared.work import Options, parts_of
 
-VERSION = 3
+VERSION = 4
 PREFIX = "stages/start"
 #: What a spec changes of a model that is only read.
 PLAIN = {"lora": None, "dropout": None, "extend_vocabulary": None, "trained": "all"}
@@ -67,19 +67,30 @@ def make(item: dict[str, Any]) -> dict[str, Any]:
         old = len(loaded.tokenizer)
         if encoder.extend_vocabulary:
             wanted = encoder.extend_vocabulary
-            new, keep = sample(made.storage, spec.data, wanted.sample, wanted.keep)  # type: ignore[attr-defined]
-            if not new:
-                raise PairmillError(
-                    f"model.extend_vocabulary: all texts of the data are in the languages of `keep` "
-                    f"({', '.join(wanted.keep)}): there is nothing to learn tokens from. Set `keep: []`."
-                )
-            loaded = extended(loaded, new, wanted.tokens, keep)
+            texts = sample(made.storage, spec.data, wanted.sample, wanted.keep)  # type: ignore[attr-defined]
+            _check(texts, wanted)
+            pairs = texts.pairs if wanted.start == "translations" else None
+            loaded = extended(loaded, texts.new, wanted.tokens, texts.kept, pairs, encoder.trained != "new-tokens")
         with tempfile.TemporaryDirectory(prefix="pairmill-start-") as folder:
             write_model(Path(folder), *loaded)
             model = places.upload(Path(folder), made.storage.uri, f"{PREFIX}/{item['key']}-{item['attempt']}")
         return {"model": model, "rows": len(loaded.tokenizer), "old_tokens": old}
 
     return do_once(item, PREFIX, work)
+
+
+def _check(texts: Sample, wanted: spec_model.Vocabulary) -> None:
+    kept = ", ".join(wanted.keep)
+    if not texts.new:
+        raise PairmillError(
+            f"model.extend_vocabulary: all texts of the data are in the languages of `keep` ({kept}): "
+            "there is nothing to learn tokens from. Set `keep: []`."
+        )
+    if wanted.start == "translations" and not texts.pairs:
+        raise PairmillError(
+            f"model.extend_vocabulary.start: translations: no row of the data has one side in a language of `keep` "
+            f"({kept}) and the other in another: there is nothing to align. Use `start: pieces`."
+        )
 
 
 def _plain(spec: spec_model.Encoder) -> spec_model.Encoder:
@@ -113,42 +124,67 @@ def _from_scratch(spec: spec_model.Encoder, place: str, masked: bool) -> Loaded:
     return Loaded(encoder_of(model, found.pooling, tokenizer.pad_token_id, masked), tokenizer, found)
 
 
-def extended(loaded: Loaded, texts: Sequence[str], count: int, keep: Sequence[str] = ()) -> Loaded:
-    """The model with up to `count` new tokens, chosen from the texts; none that cuts a word of `keep` otherwise."""
+def extended(
+    loaded: Loaded,
+    texts: Sequence[str],
+    count: int,
+    keep: Sequence[str] = (),
+    pairs: Sequence[tuple[str, str]] | None = None,
+    restart: bool = True,
+) -> Loaded:
+    """The model with up to `count` new tokens, chosen from the texts, that cut the words of `keep` as before. With
+    `pairs` of texts and their translations in a kept language they start as translations do, and so do, with `restart`,
+    old tokens that the kept language hardly uses."""
     from pairmill.model.extension import extend
-    from pairmill.model.vocabulary import choose_tokens, initial_embeddings
+    from pairmill.model.vocabulary import choose_tokens, initial_embeddings, translated_embeddings
 
-    tokens = choose_tokens(loaded.tokenizer, texts, count, keep=keep)
-    tokenizer = extend(loaded.tokenizer, tokens)
+    tokenizer = extend(loaded.tokenizer, choose_tokens(loaded.tokenizer, texts, count, keep=keep))
     model = loaded.encoder.model
     weights = initial_embeddings(loaded.tokenizer, tokenizer, model.get_input_embeddings().weight.detach())
+    if pairs is not None:
+        weights = translated_embeddings(weights, loaded.tokenizer, tokenizer, pairs, restart)
     model.resize_token_embeddings(len(weights), mean_resizing=False)
     with torch.no_grad():
         model.get_input_embeddings().weight.copy_(weights)
     return Loaded(loaded.encoder, tokenizer, loaded.settings)
 
 
-def sample(
-    storage: Storage, entries: Sequence[DataEntry], count: int, keep: Sequence[str]
-) -> tuple[list[str], list[str]]:
-    """The first texts of every part of the entries, about `count` in all, null and empty ones left out: those to learn
-    tokens from, and those in the languages of `keep`."""
+class Sample(NamedTuple):
+    """Texts of the data: in languages to learn tokens from, in kept ones, and pairs of one and its other side."""
+
+    new: list[str]
+    kept: list[str]
+    pairs: list[tuple[str, str]]
+
+
+def sample(storage: Storage, entries: Sequence[DataEntry], count: int, keep: Sequence[str]) -> Sample:
+    """The first texts of every part of the entries, about `count` in all, null and empty ones left out."""
     parts = [(entry, part) for entry in entries for part in parts_of(storage, entry, Options(max_length=512))]
-    texts: tuple[list[str], list[str]] = ([], [])
+    found = Sample([], [], [])
     for entry, part in parts:
-        for text, language in _first(entry, part, max(1, count // len(parts))):
-            texts[any(takes_in(code, language) for code in keep)].append(text)
-    return texts
+        for anchor, positive in _first(entry, part, max(1, count // len(parts))):
+            known = [any(takes_in(code, language) for code in keep) for _, language in (anchor, positive)]
+            for (text, _), of_kept in zip((anchor, positive), known, strict=True):
+                if text:
+                    (found.kept if of_kept else found.new).append(text)
+            if anchor[0] and positive[0] and known[0] != known[1]:
+                found.pairs.append((positive[0], anchor[0]) if known[0] else (anchor[0], positive[0]))
+    return found
 
 
-def _first(entry: DataEntry, part: dict[str, Any], count: int) -> Iterator[tuple[str, str | None]]:
-    """Texts and their languages."""
+Side = tuple[str | None, str | None]
+
+
+def _first(entry: DataEntry, part: dict[str, Any], count: int) -> Iterator[tuple[Side, Side]]:
+    """Texts and their languages, of both sides of about count/2 rows."""
     lost: Counter[str] = Counter()
     for table in reading.read(entry, part, lost):
         rows = table.slice(0, max(1, count // 2))
-        for side in ("anchor", "positive"):
-            pairs = zip(rows[side].to_pylist(), rows[f"{side}_lang"].to_pylist(), strict=True)
-            yield from ((text, language) for text, language in pairs if text)
+        sides = [
+            zip(rows[side].to_pylist(), rows[f"{side}_lang"].to_pylist(), strict=True)
+            for side in ("anchor", "positive")
+        ]
+        yield from zip(*sides, strict=True)
         count -= 2 * len(rows)
         if count <= 0:
             return
