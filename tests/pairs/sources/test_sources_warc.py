@@ -1,6 +1,7 @@
 import gzip
 import random
 import zlib
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,7 @@ def test_records_without_a_page_are_counted_by_reason(tmp_path: Path) -> None:
         (PAGE, {"Content_Encoding": "br"}),
         (PAGE, {"Content_Encoding": "deflate"}),
     ],
+    ids=count(),
 )
 def test_bodies_are_decoded_as_their_headers_say(tmp_path: Path, body: bytes, headers: dict[str, str]) -> None:
     raw = read(tmp_path, warc_record(response(body, **headers)))
@@ -115,6 +117,7 @@ def test_bodies_are_decoded_as_their_headers_say(tmp_path: Path, body: bytes, he
         (b"\x1f\x8b" + PAGE, "gzip", "corrupt"),
         (b"\x8b\x00\x80", "br", "unsupported_encoding"),
     ],
+    ids=count(),
 )
 def test_bodies_that_cannot_be_decoded_are_quarantined(tmp_path: Path, body: bytes, encoding: str, error: str) -> None:
     raw = read(tmp_path, warc_record(response(body, Content_Encoding=encoding)) + MANY[0])

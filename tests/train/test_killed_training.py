@@ -1,0 +1,63 @@
+"""A training that is killed: whatever dies, the model is that of an unbroken run."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+import services
+from pairmill.runs.record import read_events
+from pairmill.train.progress import metrics
+from reading import only_run
+from tiny_training import SPEC, losses, same, write_inputs
+
+
+def wait_for_checkpoint(storage: Path, number: int, alive: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 240
+    while not list(storage.glob(f"runs/*/g0/checkpoints/{number:06d}.json")):
+        assert alive() and time.monotonic() < deadline, "the run ended before its checkpoint"
+        time.sleep(0.02)
+
+
+def training_workers(pid: int) -> list[psutil.Process]:
+    found = []
+    for child in psutil.Process(pid).children(recursive=True):
+        try:
+            if "RayTrainWorker" in child.name() or any("RayTrainWorker" in part for part in child.cmdline()):
+                found.append(child)
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+@pytest.mark.slow
+def test_a_killed_worker_and_a_killed_driver_change_no_weight(tmp_path: Path) -> None:
+    """Both in one run of the command: a worker first, then the driver; against a run that nothing happened to."""
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(SPEC.format(folder=write_inputs(tmp_path)))
+    more = ["--set", "steps=60", "--set", "checkpoints.steps=5"]
+    whole = services.run_pairmill("run", str(spec), "--storage", str(tmp_path / "whole"), *more)
+    assert whole.code == 0, whole.stderr
+    storage = tmp_path / "broken"
+    command = ["run", str(spec), "--storage", str(storage), *more]
+    driver = services.start_pairmill(*command, log=tmp_path / "log")
+    wait_for_checkpoint(storage, 2, lambda: driver.poll() is None)
+    (worker,) = training_workers(driver.pid)
+    worker.kill()
+    seen = len(list(storage.glob("runs/*/g0/checkpoints/*.json")))
+    wait_for_checkpoint(storage, seen + 2, lambda: driver.poll() is None)
+    os.kill(driver.pid, signal.SIGKILL)
+    driver.wait()
+    again = services.run_pairmill(*command)
+    assert again.code == 0, again.stderr
+    broken, unbroken = only_run(str(storage)), only_run(str(tmp_path / "whole"))
+    resumed = [event["step"] for event in read_events(broken, metrics(broken)) if event["event"] == "resumed"]
+    assert len(resumed) == 2 and 10 <= resumed[0] < resumed[1] < 60, resumed
+    assert same(broken, unbroken)
+    assert losses(broken) == losses(unbroken)
