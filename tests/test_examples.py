@@ -26,7 +26,7 @@ from services import ROOT
 EXAMPLES = sorted(
     path
     for path in (ROOT / "jobs/examples").glob("*.yaml")
-    if path.stem != "object-store" and "\nkind: curate\n" in f"\n{path.read_text('utf-8')}"
+    if path.stem not in ("object-store", "select") and "\nkind: curate\n" in f"\n{path.read_text('utf-8')}"
 )
 
 

@@ -216,6 +216,21 @@ def show_run(
     print(json.dumps(opened.record(), indent=1, ensure_ascii=False) if as_json else describe(opened))
 
 
+@runs_app.command("compare")
+def compare_runs(
+    one: Annotated[str, typer.Argument(metavar="A", help="An evaluate run: its id, or the start of one.")],
+    other: Annotated[str, typer.Argument(metavar="B", help="Another, on the same tasks.")],
+    storage: StorageUri = DEFAULT_STORAGE,
+    draws: Annotated[int, typer.Option(min=1000, help="Draws of the bootstrap, and permutations.")] = 10_000,
+    as_json: Annotated[bool, typer.Option("--json")] = False,
+) -> None:
+    """Compare two evaluations row by row: differences with 95 % intervals, and whether they are significant."""
+    from pairmill.evaluate.compare import compare, table
+
+    found = compare(_open(storage, one), _open(storage, other), draws)
+    print(json.dumps(found, indent=1, ensure_ascii=False) if as_json else table(found))
+
+
 def _open(storage: str, name: str) -> Any:
     from pairmill.runs.browse import find
 

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 CLASSES = {
     "curate": "pairmill.curate.job:Curate",
+    "curate on a run": "pairmill.curate.derived:Derived",
+    "embed": "pairmill.embed.job:Embed",
+    "evaluate": "pairmill.evaluate.job:Evaluate",
+    "mine": "pairmill.mine.job:Mine",
     "pretrain": "pairmill.train.pretrain_job:Pretrain",
     "tokenizer": "pairmill.model.tokenizer_job:TokenizerJob",
     "train": "pairmill.train.job:Train",
@@ -28,8 +32,9 @@ def job_class(kind: str) -> type[Job]:
     except ModuleNotFoundError as error:
         if error.name and error.name.split(".")[0] == "pairmill":
             raise
+        extra = kind if kind in ("evaluate", "mine") else "train"
         raise PairmillError(
-            f"kind: {kind} needs {error.name}, which is not installed. Install it: pip install 'pairmill[train]'"
+            f"kind: {kind} needs {error.name}, which is not installed. Install it: pip install 'pairmill[{extra}]'"
         ) from error
     return found
 
@@ -43,5 +48,7 @@ def run_job(
 
         return run_pipeline(loaded, storage, address, fresh, command, say)
     from pairmill.runs.job import start
+    from pairmill.spec.derived import DerivedSpec
 
-    return start(job_class(loaded.spec.kind), loaded, storage, address, fresh, command, say)
+    kind = "curate on a run" if isinstance(loaded.spec, DerivedSpec) else loaded.spec.kind
+    return start(job_class(kind), loaded, storage, address, fresh, command, say)

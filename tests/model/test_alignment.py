@@ -39,7 +39,7 @@ def test_links_are_those_of_the_definition(pairs: list[tuple[list[int], list[int
     assert list(zip(found.source.tolist(), found.target.tolist(), strict=True)) == sorted(expected)
     if expected:
         values = np.array([expected[link] for link in sorted(expected)])
-        np.testing.assert_allclose(np.stack([found.probability, found.count], 1), values, rtol=1e-9)
+        np.testing.assert_allclose(np.stack([found.probability, found.times], 1), values, rtol=1e-9)
 
 
 def test_words_that_stand_with_one_another_alone_are_translations() -> None:

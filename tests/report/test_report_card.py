@@ -82,6 +82,12 @@ def test_the_snippet_is_python(prompts: dict[str, str]) -> None:
     assert set(prompts) <= set(code.co_consts) | {name for c in code.co_consts if isinstance(c, tuple) for name in c}
 
 
+def test_new_tokens_are_told_with_what_they_change() -> None:
+    summary = {**train_summaries.usual(), "made": {"tokens_added": 12000, "changed_share": 0.0125, "cpu_seconds": 80.0}}
+    assert "12,000 of them added; 1.2% of the texts in its old languages are cut otherwise" in card.render(summary)
+    assert "of them added" not in card.render({**summary, "made": None})
+
+
 def test_hostile_names_stay_text() -> None:
     markdown_it = pytest.importorskip("markdown_it", reason="the parser that judges the card is not installed")
     text = card.render(train_summaries.hostile())

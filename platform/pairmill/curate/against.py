@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from pairmill.curate import annotate, shardfiles
 from pairmill.errors import SpecError
+from pairmill.pairs.scores import read_between
 from pairmill.runs.browse import named
 from pairmill.runs.storage import Storage, open_storage
 from pairmill.runs.units import digest
@@ -48,7 +49,9 @@ def _of_run(storage_uri: str, name: str, spec: CurateSpec) -> list[dict[str, Any
         raise SpecError(f"dedup.against: run {run.id} is not finished. Run its command again first.")
     theirs, ours = manifest.get("dedup_index"), parameters(spec)
     if theirs is None:
-        raise SpecError(f"dedup.against: {run.id} is no curate run: it has no dedup_index/.")
+        raise SpecError(
+            f"dedup.against: run {run.id} has no dedup_index/. Name a curate run of files, or one selected from it."
+        )
     different = [key for key in ours if theirs.get(key) != ours[key]]
     if different:
         values = "; ".join(f"{key}: {theirs.get(key)} there, {ours[key]} here" for key in different)
@@ -115,12 +118,17 @@ def kept_row(storage_uri: str, name: str, pair_id: int) -> dict[str, Any] | None
         run = named(storage_uri, name)
     except SpecError:
         return None
-    for entry in (run.manifest() or {"files": {}})["files"].get("kept", []):
-        if entry["shard"] == pair_id >> shardfiles.SHARD_BITS:
-            with run.storage.open_parquet(entry["path"]) as file:
-                found = file.read(["pair_id", "anchor", "positive", "origin_file", "origin_row"])
-            rows = found.filter(pc.equal(found["pair_id"], pair_id)).to_pylist()
-            return rows[0] if rows else None
+    return row_of(run.storage, (run.manifest() or {"files": {}})["files"].get("kept", []), pair_id)
+
+
+def row_of(storage: Storage, kept: Sequence[dict[str, Any]], pair_id: int) -> dict[str, Any] | None:
+    """A row of a run's kept files, `files.kept` of its manifest; None where it is in none."""
+    columns = ["pair_id", "anchor", "positive", "origin_file", "origin_row"]
+    for entry in kept:
+        if entry["shard"] in (None, pair_id >> shardfiles.SHARD_BITS):
+            for table in read_between(storage, entry["path"], columns, pair_id, pair_id):
+                if rows := table.filter(pc.equal(table["pair_id"], pair_id)).to_pylist():
+                    return dict(rows[0])
     return None
 
 

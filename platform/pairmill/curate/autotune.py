@@ -27,6 +27,7 @@ import pyarrow.compute as pc
 
 from pairmill.curate import annotate, thresholds
 from pairmill.curate.language.codes import canonical
+from pairmill.errors import SpecError
 from pairmill.pairs import shards, sources
 from pairmill.spec.curate import CurateSpec
 from pairmill.spec.filters import split_pair
@@ -68,7 +69,11 @@ class Proposal:
 
 
 def sample(spec: CurateSpec, rows: int) -> pa.Table:
-    """About `rows` annotated rows of every input, from the starts of shards spread over it."""
+    """About `rows` annotated rows of every input, from the starts of shards spread over it. SpecError: no files."""
+    if not isinstance(spec, CurateSpec):
+        raise SpecError(
+            f"autotune looks at the rows of files, and this {spec.kind} spec names none. Give it one that does."
+        )
     tables = []
     for spec_input in spec.inputs:
         found = {spec_input.name: sources.find(spec_input)}

@@ -16,6 +16,7 @@ from pairmill.curate.shardfiles import SHARD_BITS, rows_at
 from pairmill.curate.thresholds import ActiveRule
 from pairmill.errors import SpecError
 from pairmill.runs.record import Run
+from pairmill.spec.rule import Rule
 from pairmill.spec.rules import RULES
 
 
@@ -48,7 +49,7 @@ def _tables(run: Run, shard: int | None = None) -> Iterator[tuple[str, pa.Table]
         raise SpecError(f"run {run.id} is not finished. Run its spec again: it resumes.")
     for part in ("kept", "rejected"):
         for entry in manifest["files"].get(part, []):
-            if shard is None or entry["shard"] == shard:
+            if shard is None or entry["shard"] in (None, shard):
                 with run.storage.open_parquet(entry["path"]) as file:
                     for group in range(file.num_row_groups):
                         yield part, file.read_row_group(group)
@@ -71,8 +72,9 @@ def _story(run: Run, part: str, row: dict[str, Any]) -> str:
 
 def _scores(run: Run, row: dict[str, Any]) -> Iterator[str]:
     """Each score with the bounds that the run held it to in a row of these languages, and the verdict."""
-    active = {rule["name"]: ActiveRule.from_json(RULES[rule["name"]], rule) for rule in run.summary()["rules"]}
-    for name, rule in RULES.items():
+    rules = {rule["name"]: RULES.get(rule["name"], _of_score(rule)) for rule in run.summary()["rules"]}
+    active = {rule["name"]: ActiveRule.from_json(rules[rule["name"]], rule) for rule in run.summary()["rules"]}
+    for name, rule in {**RULES, **rules}.items():
         for column in rule.columns:
             if column in row:
                 value, off = row[column], ActiveRule(rule, None, None, enabled=False)
@@ -81,18 +83,24 @@ def _scores(run: Run, row: dict[str, Any]) -> Iterator[str]:
                 yield f"    {column:28} {_number(value):10} {_range(here):18} {verdict}"
 
 
+def _of_score(rule: dict[str, Any]) -> Rule:
+    """The rule on a score column, as a run's summary describes it."""
+    return Rule(rule["name"], "pair", rule["min"], rule["max"], {}, rule["describe"], rule["source"])
+
+
 def _partner(run: Run, row: dict[str, Any]) -> list[str]:
     number, earlier = row["duplicate_of"], row["duplicate_run"]
-    if earlier:
-        partner = against.kept_row(run.storage.uri, earlier, number)
+    keys = {int(shard): key for shard, key in (run.manifest() or {}).get("keys", {}).items()}
+    if earlier or not keys:
+        partner = against.kept_row(run.storage.uri, earlier or run.id, number)
     else:
-        keys = {int(shard): key for shard, key in (run.manifest() or {})["keys"].items()}
         partner = rows_at(run.storage, keys, [number], ["anchor", "positive", "origin_file", "origin_row"])[number]
     of_run = f" of run {earlier}" if earlier else ""
+    similarity = "" if row["value"] is None else f" (similarity {row['value']:.3f})"
     if partner is None:
-        return [f"  duplicate of row {number}{of_run} (similarity {row['value']:.3f}); that run is gone"]
+        return [f"  duplicate of row {number}{of_run}{similarity}; that run is gone"]
     return [
-        f"  duplicate of row {number}{of_run} (similarity {row['value']:.3f}), which is kept:",
+        f"  duplicate of row {number}{of_run}{similarity}, which is kept:",
         f"            {partner['origin_file']}, record {partner['origin_row']}",
         f"            {partner['anchor']!r}",
         f"            {partner['positive']!r}",

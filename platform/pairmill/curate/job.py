@@ -37,6 +37,7 @@ from pairmill.runs.record import Run, now
 from pairmill.runs.storage import Storage
 from pairmill.spec.curate import CurateSpec
 from pairmill.spec.decontaminate import Decontaminate
+from pairmill.spec.derived import DerivedSpec
 from pairmill.spec.load import LoadedSpec
 
 VERSIONS = {
@@ -57,10 +58,30 @@ def run_curate(
     return start(Curate, loaded, storage_uri, address, fresh, command, say)
 
 
-class Curate(Job):
-    """One attempt at a curate run."""
+class Curating(Job):
+    """What curate jobs on files and on runs have in common: what people read of the result."""
 
     kind = "curate"
+    spec: CurateSpec | DerivedSpec
+
+    def expectations(self, summary: dict[str, Any]) -> list[dict[str, Any]]:
+        return result.expectations(self.spec.expect, summary["ledger"]["total"])
+
+    def page(self, summary: dict[str, Any]) -> str:
+        return page.render(summary)
+
+    def show(self, run: Run, summary: dict[str, Any]) -> None:
+        """The ledger comes last and says that all of it is there."""
+        super().show(run, summary)
+        run.storage.put_json(run.path("ledger.json"), summary["ledger"])
+
+    def is_shown(self, run: Run, summary: dict[str, Any]) -> bool:
+        return bool(run.storage.get_json(run.path("ledger.json")) == summary["ledger"])
+
+
+class Curate(Curating):
+    """One attempt at a curate run."""
+
     spec: CurateSpec
 
     def __init__(self, loaded: LoadedSpec, storage: Storage, command: str, say: Say):
@@ -87,20 +108,6 @@ class Curate(Job):
             "inputs": result.input_facts(self.loaded, self.found),
             "licences": {i["name"]: i["licence"] for i in self.loaded.public["inputs"] if i["licence"]},
         }
-
-    def expectations(self, summary: dict[str, Any]) -> list[dict[str, Any]]:
-        return result.expectations(self.spec, summary["ledger"]["total"])
-
-    def page(self, summary: dict[str, Any]) -> str:
-        return page.render(summary)
-
-    def show(self, run: Run, summary: dict[str, Any]) -> None:
-        """The ledger comes last and says that all of it is there."""
-        super().show(run, summary)
-        run.storage.put_json(run.path("ledger.json"), summary["ledger"])
-
-    def is_shown(self, run: Run, summary: dict[str, Any]) -> bool:
-        return bool(run.storage.get_json(run.path("ledger.json")) == summary["ledger"])
 
     def stages(self, resources: engine.Resources, facts: dict[str, Any]) -> Outcome:
         run, spec = self.run_, self.spec

@@ -15,9 +15,8 @@ from pairmill.pairs.ledger import Counts, ledger
 from pairmill.runs.record import Run
 from pairmill.runs.storage import Storage
 from pairmill.runs.units import digest
-from pairmill.spec.curate import CurateSpec
+from pairmill.spec.curate import CurateSpec, Expect
 from pairmill.spec.load import LoadedSpec
-from pairmill.spec.rules import RULES
 
 QUARANTINE_SHOWN = 200
 
@@ -55,14 +54,16 @@ def collect(storage: Storage, run: Run, spec: CurateSpec, plan: list[dict[str, A
         work["select"].append(selected["record"])
     if found := run.units(decontamination.STAGE).get(decontamination.MERGED):
         collected.files["contamination"] = [{"path": found["file"], "rows": found["rows"], "shard": None}]
-    collected.resources = {
-        stage: {
-            "cpu_seconds": round(sum(r["cpu_seconds"] for r in records), 2),
-            "peak_rss": max((r["peak_rss"] for r in records), default=0),
-        }
-        for stage, records in work.items()
-    }
+    collected.resources = {stage: used(records) for stage, records in work.items()}
     return collected
+
+
+def used(records: list[dict[str, Any]]) -> dict[str, Any]:
+    """What a stage's units took, by their records."""
+    return {
+        "cpu_seconds": round(sum(r["cpu_seconds"] for r in records), 2),
+        "peak_rss": max((r["peak_rss"] for r in records), default=0),
+    }
 
 
 def _add_chunk(collected: Collected, counts: Counts, chunk: dict[str, Any]) -> None:
@@ -157,24 +158,24 @@ def summary(
         "command": facts["command"],
         "ledger": balance,
         "inputs": input_facts(loaded, found),
-        "languages": [_language_row(pair, reasons) for pair, reasons in sorted(collected.languages.items())],
+        "languages": [language_row(pair, reasons) for pair, reasons in sorted(collected.languages.items())],
         "declared_identified": [
             {"declared": declared or None, "identified": identified or None, "rows": rows}
             for (declared, identified), rows in collected.identified.most_common()
         ],
         "cleaning": dict(collected.cleaning),
         "rules": [
-            _rule_row(rule, rejected) for rule in thresholds.active_rules(spec.filters, spec.language.min_confidence)
+            rule_row(rule, rejected) for rule in thresholds.active_rules(spec.filters, spec.language.min_confidence)
         ],
         "contamination": decontamination.facts(run.units(decontamination.STAGE)),
         "samples": _with_partners(run.storage, collected),
         "quarantine": collected.quarantine,
         "quarantine_total": sum(balance["total"]["quarantine"].values()),
-        "expectations": expectations(spec, balance["total"]),
+        "expectations": expectations(spec.expect, balance["total"]),
     }
 
 
-def _language_row(pair: tuple[str, str], reasons: Counter[str]) -> dict[str, Any]:
+def language_row(pair: tuple[str, str], reasons: Counter[str]) -> dict[str, Any]:
     return {
         "anchor_lang": pair[0] or None,
         "positive_lang": pair[1] or None,
@@ -184,8 +185,8 @@ def _language_row(pair: tuple[str, str], reasons: Counter[str]) -> dict[str, Any
     }
 
 
-def _rule_row(active: thresholds.ActiveRule, rejected: dict[str, int]) -> dict[str, Any]:
-    rule = RULES[active.name]
+def rule_row(active: thresholds.ActiveRule, rejected: dict[str, int]) -> dict[str, Any]:
+    rule = active.rule
     return {
         "name": rule.name,
         "describe": rule.describe,
@@ -209,9 +210,9 @@ def _with_partners(storage: Storage, collected: Collected) -> dict[str, list[dic
     return rows
 
 
-def expectations(spec: CurateSpec, total: dict[str, Any]) -> list[dict[str, Any]]:
+def expectations(expect: Expect, total: dict[str, Any]) -> list[dict[str, Any]]:
     """What the spec expects of the ledger's totals, and whether it holds."""
-    wanted = spec.expect.kept_share
+    wanted = expect.kept_share
     if (wanted.min, wanted.max) == (0, 1):
         return []
     share = total["kept"] / max(total["rows_in"], 1)

@@ -113,13 +113,13 @@ def _select(storage: Storage, spec: CurateSpec, item: dict[str, Any], run: str, 
                 spec_input,
             )
             opted_out = exclusions.matches(table)
-            rejected = _reject(rows, thresholds.apply(rules, table), rules, decided, opted_out, leaks)
+            rejected = rejections(rows, thresholds.apply(rules, table), rules, decided, opted_out, leaks)
             keeps = pc.is_null(rejected["reason"])
             tally.add(rows["anchor_lang"], rows["positive_lang"], pc.fill_null(rejected["reason"], "kept"))
             kept, lost = rows.filter(keeps), rejected.filter(pc.invert(keeps))
             chosen = samples.add(kept, lost)
             kept_file.write_table(kept)
-            rejected_file.write_table(_without_texts(lost, spec.output.rejected, chosen))
+            rejected_file.write_table(without_texts(lost, spec.output.rejected, chosen))
             index_file.write_table(table.select(index_columns).filter(keeps).add_column(0, "pair_id", kept["pair_id"]))
             tally.kept += len(kept)
             tally.rejected.update({row["values"]: row["counts"] for row in pc.value_counts(lost["reason"]).to_pylist()})
@@ -149,7 +149,7 @@ def _decisions(storage: Storage, item: dict[str, Any], shard: int) -> pa.Table:
     return against.with_runs(storage, found, item["against"])
 
 
-def _reject(
+def rejections(
     rows: pa.Table,
     verdict: thresholds.Verdict,
     rules: list[thresholds.ActiveRule],
@@ -202,13 +202,13 @@ def _failed(masks: np.ndarray, reason: np.ndarray, names: np.ndarray) -> pa.Arra
     distinct, inverse = np.unique(masks, return_inverse=True)
     table = [[str(name) for bit, name in enumerate(names) if int(mask) >> bit & 1] for mask in distinct]
     choice = inverse.astype(np.int64)
-    for other in ("exact_duplicate", "near_duplicate", decontamination.REASON, exclude.REASON):
+    for other in sorted({*reason.tolist()} - {None, *names.tolist()}):
         choice[reason == other] = len(table)
         table.append([other])
     return pa.array(table, pa.list_(pa.string())).take(pa.array(choice))
 
 
-def _without_texts(lost: pa.Table, policy: str, sampled: np.ndarray) -> pa.Table:
+def without_texts(lost: pa.Table, policy: str, sampled: np.ndarray) -> pa.Table:
     """Rejected rows as `output.rejected` wants them: with all texts, with none, or with those of the sample."""
     if policy == "full":
         return lost

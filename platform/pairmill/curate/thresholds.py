@@ -13,7 +13,7 @@ does not apply to the row.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -122,13 +122,13 @@ def rules_for(spec: CurateSpec, form: str) -> list[Rule]:
     ]
 
 
-def active_rules(filters: Filters, min_confidence: float) -> list[ActiveRule]:
+def active_rules(filters: Filters, min_confidence: float, table: Mapping[str, Rule] = RULES) -> list[ActiveRule]:
     """The rules that the filters switch on, for all texts or for some language, in the order of the table.
 
     The rule `language` takes its max from `min_confidence` unless a max is set.
     """
     rules = []
-    for name, rule in RULES.items():
+    for name, rule in table.items():
         low, high = rule.presets.get(filters.preset, (rule.min, rule.max))
         if name == "language":
             high = min_confidence
@@ -180,6 +180,17 @@ def apply(rules: list[ActiveRule], table: pa.Table) -> Verdict:
     return Verdict(first, failing, value, threshold)
 
 
+def unscored(rules: list[ActiveRule], table: pa.Table) -> np.ndarray:
+    """Which rows (n,) of such a table have no value where one of the rules has a bound for them."""
+    languages = _Languages(table["anchor_lang"]), _Languages(table["positive_lang"])
+    lacking = np.zeros(len(table), bool)
+    for active in rules:
+        for column in active.rule.columns:
+            low, high = _bounds(active, column, *languages)
+            lacking |= np.isnan(_scores(table[column])) & (np.isfinite(low) | np.isfinite(high))
+    return lacking
+
+
 class _Languages:
     """A column of languages as distinct codes and, per row, which of them (the last one: null)."""
 
@@ -206,7 +217,9 @@ def _bounds(active: ActiveRule, column: str, anchor: _Languages, positive: _Lang
 
 
 def _scores(column: pa.ChunkedArray) -> np.ndarray:
-    return column.combine_chunks().fill_null(np.nan).to_numpy(zero_copy_only=False)
+    whole = column.combine_chunks()
+    numbers = whole.cast(pa.float64()) if pa.types.is_integer(whole.type) else whole
+    return numbers.fill_null(np.nan).to_numpy(zero_copy_only=False)
 
 
 def _codes(language: str | None) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ class Translations(NamedTuple):
     """Token ids, int64 (n,)."""
     probability: np.ndarray
     """t(target | source), float64 (n,)."""
-    count: np.ndarray
+    times: np.ndarray
     """How often the source made the target, expected, float64 (n,)."""
 
 
@@ -43,7 +43,7 @@ def translations(source: Sequence[Sequence[int]], target: Sequence[Sequence[int]
     del links
     made_by, made = kinds >> 32, kinds & 0xFFFFFFFF
     probability = np.ones(len(kinds))
-    count = probability
+    count: np.ndarray = probability
     for _ in range(ROUNDS):
         share = probability[of]
         share /= np.bincount(places, share)[places]

@@ -63,7 +63,7 @@ class Encoder(nn.Module):
         lengths = np.fromiter(map(len, tokens), np.int64, len(tokens))
         order = packing.Packing.order(lengths)
         found = []
-        for rows in _buckets(lengths[order]):
+        for rows in buckets(lengths[order]):
             ids, mask = pad([tokens[i] for i in order[rows]], self.pad_id)
             mask = mask.to(self.device)
             hidden = self._run(input_ids=ids.to(self.device), attention_mask=mask)
@@ -88,7 +88,7 @@ def pad(tokens: Sequence[np.ndarray], pad_id: int) -> tuple[torch.Tensor, torch.
     return torch.from_numpy(ids), torch.from_numpy(mask.astype(np.int64))
 
 
-def _buckets(lengths: np.ndarray) -> Iterator[slice]:
+def buckets(lengths: np.ndarray) -> Iterator[slice]:
     """Cut ascending lengths so that padding is at most WASTE of a bucket."""
     start = 0
     for end in range(1, len(lengths) + 1):

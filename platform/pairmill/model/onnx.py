@@ -116,12 +116,12 @@ def add_onnx(folder: Path, trust: bool = False) -> Parity:
         raise
 
 
-def require() -> None:
-    """Raises PairmillError where a package of the extra `onnx` is missing."""
+def require(asked: str = "--to onnx") -> None:
+    """Raises PairmillError, in the name of what was asked, where a package of the extra `onnx` is missing."""
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         raise PairmillError(
-            f"--to onnx needs {', '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed. "
+            f"{asked} needs {', '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed. "
             "Run: pip install 'pairmill[onnx]'"
         )
 

@@ -34,7 +34,7 @@ from pairmill.model.tokenizer import plain
 #: Harm to kept words for use to new ones, both as shares of all words.
 HARM = 0.01
 #: A token is the new languages' own where they use it so many times as often as the kept ones.
-OWN = 20
+OWN = 5
 #: Translations less probable than this are left out: nearly all of them are chance.
 PROBABLE = 0.05
 #: Occurrences at which translations weigh as much as pieces.
@@ -190,7 +190,7 @@ def translated_embeddings(
         0, torch.from_numpy(source), start[torch.from_numpy(target)].double() * torch.from_numpy(weight)[:, None]
     )
     total = np.bincount(source, weight, len(start))
-    times = np.bincount(links.source, links.count, len(start))
+    times = np.bincount(links.source, links.times, len(start))
     rows = torch.from_numpy(np.flatnonzero(total > 0))
     trust = torch.from_numpy((times / (times + TRUSTED))[rows])[:, None]
     result = start.clone()

@@ -77,21 +77,23 @@ class KeptRun:
 def kept_files(storage_uri: str, run_name: str) -> KeptRun:
     """The run called `run_name` (an id, the start of one, or `<storage>/runs/<id>`) and what it kept.
 
-    Raises SpecError where it is unknown, not finished or not a curate run.
+    Raises SpecError where it is unknown, not finished, or neither a curate run nor a mine run that keeps rows.
     """
     run = named(storage_uri, run_name)
     record = run.record() or {}
-    if record.get("kind", "curate") != "curate":
+    if record.get("kind", "curate") not in ("curate", "mine"):
         raise SpecError(f"run {run.id} is a {record['kind']} run and has no kept rows. Name a curate run.")
     manifest = run.manifest()
     if manifest is None:
         state = record.get("state", "never started")
         raise SpecError(f"run {run.id} is not finished (its state: {state}). Run its command again first: it resumes.")
     summary = run.summary()
+    if "ledger" not in summary:
+        raise SpecError(f"run {run.id} is a mine run of scores and kept no rows. Name the run that they are of.")
     by_input = summary["ledger"]["by_input"]
     return KeptRun(
         run.id,
-        _generation(record),
+        newest(record),
         run.storage,
         tuple(KeptFile(file["path"], file["rows"]) for file in manifest["files"].get("kept", [])),
         {name: counts["kept"] for name, counts in by_input.items()},
@@ -106,13 +108,15 @@ def read_kept(
     columns: Sequence[str],
     sources: Sequence[str] | None = None,
     languages: Sequence[str] | None = None,
+    groups: range | None = None,
 ) -> Iterator[pa.Table]:
     """Stream the rows of a kept file that fit the filter (None: all), as tables of `columns` in their order.
 
-    Row groups without a fitting row yield nothing. Raises StorageError where the file is gone or damaged.
+    `groups` are the row groups to read (None: all); those without a fitting row yield nothing. Raises StorageError
+    where the file is gone or damaged.
     """
     with storage.open_parquet(path) as parquet, storage.reading(path):
-        for group in range(parquet.num_row_groups):
+        for group in range(parquet.num_row_groups) if groups is None else groups:
             mask = _fitting(parquet, group, sources, languages)
             if mask is None:
                 yield parquet.read_row_group(group, columns=list(columns)).select(columns)
@@ -168,7 +172,7 @@ def of_languages(anchor: pa.ChunkedArray, positive: pa.ChunkedArray, entries: Se
     return table[np.asarray(left.indices), np.asarray(right.indices)]
 
 
-def _generation(record: dict[str, Any]) -> int:
+def newest(record: dict[str, Any]) -> int:
     """The generation of the manifest that readers follow: `manifests/<generation>.json`."""
     return int(record["manifest"].rpartition("/")[2].removesuffix(".json"))
 

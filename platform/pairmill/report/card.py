@@ -84,11 +84,20 @@ def _what_it_is(summary: Mapping[str, Any], spec: Mapping[str, Any]) -> str:
             ("Parameters", f"{show.whole(parameters)}, of which {show.share(trained, parameters)} were trained"),
             ("Dimension", show.value(model.get("dimension"))),
             ("Longest input", f"{show.value(model.get('max_length'))} tokens"),
-            ("Vocabulary", f"{show.value(model.get('vocabulary'))} tokens"),
+            ("Vocabulary", f"{show.value(model.get('vocabulary'))} tokens{_added(_of(summary, 'made'))}"),
             ("Pooling", f"{text(model.get('pooling'))}{', unit length' if model.get('normalize') else ''}"),
             ("Languages trained on", ", ".join(map(text, spoken)) if spoken else "not recorded"),
         ]
     )
+
+
+def _added(made: Mapping[str, Any]) -> str:
+    """What `extend_vocabulary` did."""
+    if not made.get("tokens_added"):
+        return ""
+    changed = made.get("changed_share")
+    of = "" if changed is None else f"; {changed:.1%} of the texts in its old languages are cut otherwise"
+    return f", {show.whole(made['tokens_added'])} of them added{of}"
 
 
 def _use(model: Mapping[str, Any]) -> str:

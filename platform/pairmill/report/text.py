@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pairmill.pairs.ledger import Counts
-from pairmill.report import evaluations, tokenizer_view
+from pairmill.report import embed_view, evaluate_view, evaluations, mine_view, tokenizer_view
 from pairmill.report.evaluations import Group, interval, percent
 from pairmill.report.key_figures import key_figures
 from pairmill.report.show import duration, fact, one_line, plural, share, value, whole
@@ -32,9 +32,15 @@ def largest(counts: Mapping[str, int], named: int = REASONS_NAMED) -> str:
 def summarise(summary: Mapping[str, Any]) -> str:
     """Some lines of plain text, safe to print whatever the input's names hold. No trailing line break."""
     run = summary.get("run") or {}
-    tell = {"tokenizer": tokenizer_view.lines, "train": _training, "pretrain": _training, "pipeline": _pipeline}.get(
-        str(run.get("kind")), _curating
-    )
+    tell = {
+        "embed": embed_view.lines,
+        "evaluate": evaluate_view.lines,
+        "mine": mine_view.lines,
+        "pipeline": _pipeline,
+        "pretrain": _training,
+        "tokenizer": tokenizer_view.lines,
+        "train": _training,
+    }.get(str(run.get("kind")), _curating)
     took = "" if run.get("seconds") is None else f" in {duration(run['seconds'])}"
     head = f"{one_line(str(run.get('id') or 'unknown'))}  {fact(run.get('state') or 'unknown')}{took}"
     return "\n".join([head, *tell(summary), f"  {'report':<12}{one_line(report_uri(run), 4096)}"])

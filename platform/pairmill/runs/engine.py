@@ -33,10 +33,12 @@ class WorkerError(Exception):
 
 @dataclass(frozen=True)
 class Resources:
-    """What one task reserves."""
+    """What one task reserves; `at_once` is how many run at a time at most."""
 
     cpus: float
     memory: int
+    gpus: float = 0
+    at_once: int | None = None
 
 
 def start(address: str | None, cpus: int | None) -> dict[str, Any]:
@@ -97,6 +99,8 @@ def check(resources: Resources) -> None:
     """Refuse a spec whose tasks can never be scheduled. Raises PairmillError with the arithmetic."""
     if fits(resources):
         return
+    if not any(n.get("GPU", 0) >= resources.gpus for n in nodes()):
+        raise PairmillError(f"no node of the cluster has the {resources.gpus:g} GPUs that one task wants.")
     offered = "; ".join(f"{n.get('CPU', 0):g} CPUs and {n.get('memory', 0) / 1e9:.1f} GB" for n in nodes())
     raise PairmillError(
         f"no node of the cluster can run a task: one task wants {resources.cpus:g} CPUs and "
@@ -108,7 +112,8 @@ def check(resources: Resources) -> None:
 
 def fits(resources: Resources) -> bool:
     """Whether some node can run such a task when it is idle."""
-    return any(n.get("CPU", 0) >= resources.cpus and n.get("memory", 0) >= resources.memory for n in nodes())
+    wanted = {"CPU": resources.cpus, "memory": resources.memory, "GPU": resources.gpus}
+    return any(all(node.get(name, 0) >= amount for name, amount in wanted.items()) for node in nodes())
 
 
 def largest_memory() -> int:
@@ -143,10 +148,18 @@ def run_units(work: WorkFunction, items: Sequence[dict[str, Any]], resources: Re
     dataset = ray.data.from_items(rows, override_num_blocks=len(rows))
     worker = _Worker(work)
     retries = {"max_retries": RETRIES}
+    gpus: dict[str, Any] = (
+        {"num_gpus": resources.gpus, "max_calls": 0} if resources.gpus else {}
+    )  # 0: processes keep their models
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Ray 2.64 will want another way; until then there is only this one
         results = dataset.map(
-            worker, num_cpus=resources.cpus, memory=resources.memory, ray_remote_args_fn=lambda: retries
+            worker,
+            compute=ray.data.TaskPoolStrategy(resources.at_once),
+            num_cpus=resources.cpus,
+            memory=resources.memory,
+            ray_remote_args_fn=lambda: retries,
+            **gpus,
         )
     try:
         for row in results.iter_rows():

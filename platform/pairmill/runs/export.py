@@ -21,7 +21,8 @@ from pairmill.runs.record import Run
 
 ROWS = ("jsonl", "datasets", "moses", "sentence-transformers")
 MODEL = ("onnx", "sentence-transformers")
-FORMATS: dict[str, tuple[str, ...]] = {"curate": ROWS, "train": MODEL, "pretrain": MODEL}  # by kind of run
+#: By kind of run.
+FORMATS: dict[str, tuple[str, ...]] = {"curate": ROWS, "mine": ROWS, "train": MODEL, "pretrain": MODEL}
 
 
 def export(
@@ -41,7 +42,7 @@ def export(
     kind = (run.record() or {}).get("kind", "curate")
     _check(run, kind, form, bool(sources or languages))
     with _folder(output) as folder:
-        if kind == "curate":
+        if FORMATS[kind] is ROWS:
             from pairmill.pairs.export import export_pairs
             from pairmill.pairs.kept import kept_files
 
@@ -59,7 +60,7 @@ def _check(run: Run, kind: str, form: str, filtered: bool) -> None:
         )
     if form not in allowed:
         raise SpecError(f"--to {form}: run {run.id} is a {kind} run. Allowed for it: {', '.join(allowed)}.")
-    if filtered and kind != "curate":
+    if filtered and allowed is not ROWS:
         raise SpecError(f"--source and --language choose rows of a curate run; run {run.id} is a {kind} run.")
 
 

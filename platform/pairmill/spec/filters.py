@@ -120,7 +120,8 @@ class Filters(Model):
     def _possible(self) -> Filters:
         for where, settings in self.groups:
             for name, setting in settings.items():
-                if not isinstance(setting, Bounds) and RULES[name].direction == "between":
+                between = name in RULES and RULES[name].direction == "between"
+                if between and not isinstance(setting, Bounds):
                     raise ValueError(
                         f"{'.'.join(where)}.{name} has two bounds: write {{min: .., max: ..}} instead of {setting}"
                     )

@@ -17,6 +17,10 @@ from pydantic.fields import FieldInfo
 from pairmill.errors import SpecError
 from pairmill.spec.base import Model
 from pairmill.spec.curate import CurateSpec
+from pairmill.spec.derived import DerivedSpec, reads_run
+from pairmill.spec.embed import EmbedSpec
+from pairmill.spec.evaluate import EvaluateSpec
+from pairmill.spec.mine import MineSpec
 from pairmill.spec.pipeline import PipelineSpec, placeholders, step_document
 from pairmill.spec.pretrain import PretrainSpec
 from pairmill.spec.text import Document, Path, override, parse, resolve_environment
@@ -25,6 +29,9 @@ from pairmill.spec.train import TrainSpec
 
 KINDS: dict[str, type[Model]] = {
     "curate": CurateSpec,
+    "embed": EmbedSpec,
+    "evaluate": EvaluateSpec,
+    "mine": MineSpec,
     "pretrain": PretrainSpec,
     "tokenizer": TokenizerSpec,
     "train": TrainSpec,
@@ -82,18 +89,19 @@ def check(document: Document) -> LoadedSpec:
 
 
 def schema(kind: str | None = None) -> str:
-    """JSON Schema of a kind, or of all kinds."""
-    if kind is not None and kind not in KINDS:
-        raise SpecError(f"kind {kind!r} is unknown.{_nearest(kind, list(KINDS))} Allowed: {', '.join(KINDS)}.")
+    """JSON Schema of a kind, or of all kinds; `curate-on-run` is that of curate specs that name a run."""
+    known: dict[str, type[Model]] = {**KINDS, "curate-on-run": DerivedSpec}
+    if kind is not None and kind not in known:
+        raise SpecError(f"kind {kind!r} is unknown.{_nearest(kind, list(known))} Allowed: {', '.join(known)}.")
     if kind is not None:
-        return json.dumps(KINDS[kind].model_json_schema(), indent=2, ensure_ascii=False)
-    return json.dumps({name: model.model_json_schema() for name, model in KINDS.items()}, indent=2, ensure_ascii=False)
+        return json.dumps(known[kind].model_json_schema(), indent=2, ensure_ascii=False)
+    return json.dumps({name: model.model_json_schema() for name, model in known.items()}, indent=2, ensure_ascii=False)
 
 
 def _model(document: Document) -> type[Model]:
     kind = document.data.get("kind")
     if isinstance(kind, str) and kind in KINDS:
-        return KINDS[kind]
+        return DerivedSpec if kind == "curate" and reads_run(document.data) else KINDS[kind]
     found = f"{kind!r} is unknown.{_nearest(str(kind), list(KINDS))}" if "kind" in document.data else "is missing."
     raise SpecError(f"{document.where(('kind',))}: {document.path(('kind',))}: {found} Allowed: {', '.join(KINDS)}.")
 

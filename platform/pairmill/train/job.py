@@ -49,6 +49,8 @@ class Train(Job):
         self.data = {entry.name: identify(storage, entry) for entry in spec.data}
         self.places = {"model": start.base_of(spec.model), **self.models()}
         self.identities = {name: places.identity(place, storage.uri) for name, place in self.places.items()}
+        #: Of a model that was made before training: new tokens, kept texts they cut otherwise, the CPU-seconds it took.
+        self.made: dict[str, Any] | None = None
 
     def models(self) -> dict[str, Place]:
         """Models that training reads beside its own, by their role."""
@@ -125,6 +127,11 @@ class Train(Job):
         self.stage("start", start.make, [{"key": key}], resources)
         unit = start.units(self.storage).get(key)
         assert unit is not None, "the stage has committed it"
+        self.made = {
+            "tokens_added": unit["rows"] - unit["old_tokens"],
+            "changed_share": unit.get("changed_share"),
+            "cpu_seconds": unit["record"]["cpu_seconds"],
+        }
         return {"model": unit["model"], "old_tokens": unit["old_tokens"]}
 
     def _prepare(self, started: dict[str, Any], resources: engine.Resources) -> dict[str, Any]:

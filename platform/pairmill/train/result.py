@@ -23,6 +23,7 @@ def summarise(
     return {
         **job.summary(facts),
         "model": {"place": run.storage.where(trained["model"]["prefix"]), **trained["facts"]},
+        "made": job.made,
         "data": manifest["entries"],
         "groups": [{name: group[name] for name in ("name", "entry", "rows", "mean")} for group in manifest["groups"]],
         "shares": plan.shares(),

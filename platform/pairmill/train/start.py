@@ -16,8 +16,10 @@ import torch
 from pairmill.errors import PairmillError
 from pairmill.model import places
 from pairmill.model.export import write_model
+from pairmill.model.extension import extend
 from pairmill.model.loading import Loaded, encoder_of, load, load_tokenizer, read_config, settings_of
 from pairmill.model.settings import Settings
+from pairmill.model.vocabulary import changed_share, choose_tokens, initial_embeddings, translated_embeddings
 from pairmill.pairs.kept import takes_in
 from pairmill.runs.storage import Storage
 from pairmill.runs.units import Units, do_once
@@ -29,6 +31,8 @@ from pairmill.train.prepared.work import Options, parts_of
 
 VERSION = 4
 PREFIX = "stages/start"
+#: Texts of kept languages that are looked at for words cut otherwise.
+CHECKED = 20_000
 #: What a spec changes of a model that is only read.
 PLAIN = {"lora": None, "dropout": None, "extend_vocabulary": None, "trained": "all"}
 
@@ -64,17 +68,18 @@ def make(item: dict[str, Any]) -> dict[str, Any]:
         torch.manual_seed(item["spec"]["seed"])
         masked = spec.kind == "pretrain"  # type: ignore[attr-defined]
         loaded = _from_scratch(encoder, place, masked) if encoder.architecture else load(place, _plain(encoder), masked)
-        old = len(loaded.tokenizer)
+        old, changed = loaded.tokenizer, 0.0
         if encoder.extend_vocabulary:
             wanted = encoder.extend_vocabulary
             texts = sample(made.storage, spec.data, wanted.sample, wanted.keep)  # type: ignore[attr-defined]
             _check(texts, wanted)
             pairs = texts.pairs if wanted.start == "translations" else None
             loaded = extended(loaded, texts.new, wanted.tokens, texts.kept, pairs, encoder.trained != "new-tokens")
+            changed = changed_share(old, loaded.tokenizer, texts.kept[:CHECKED])
         with tempfile.TemporaryDirectory(prefix="pairmill-start-") as folder:
             write_model(Path(folder), *loaded)
             model = places.upload(Path(folder), made.storage.uri, f"{PREFIX}/{item['key']}-{item['attempt']}")
-        return {"model": model, "rows": len(loaded.tokenizer), "old_tokens": old}
+        return {"model": model, "rows": len(loaded.tokenizer), "old_tokens": len(old), "changed_share": changed}
 
     return do_once(item, PREFIX, work)
 
@@ -135,9 +140,6 @@ def extended(
     """The model with up to `count` new tokens, chosen from the texts, that cut the words of `keep` as before. With
     `pairs` of texts and their translations in a kept language they start as translations do, and so do, with `restart`,
     old tokens that the kept language hardly uses."""
-    from pairmill.model.extension import extend
-    from pairmill.model.vocabulary import choose_tokens, initial_embeddings, translated_embeddings
-
     tokenizer = extend(loaded.tokenizer, choose_tokens(loaded.tokenizer, texts, count, keep=keep))
     model = loaded.encoder.model
     weights = initial_embeddings(loaded.tokenizer, tokenizer, model.get_input_embeddings().weight.detach())

@@ -85,7 +85,7 @@ def _sides(one: EvaluationSet) -> Found:
 
 
 @dataclass(frozen=True)
-class _Wanted:
+class Wanted:
     """Stands where an input has its builder: all that the formats ask it is which fields to read (none: all)."""
 
     wanted: tuple[str, ...]
@@ -96,7 +96,7 @@ class _Wanted:
 
 
 def _fields(one: EvaluationSet) -> Found:
-    spec: Any = one.input.model_copy(update={"builder": _Wanted(tuple(one.fields))})
+    spec: Any = one.input.model_copy(update={"builder": Wanted(tuple(one.fields))})
     module = sources.FORMATS[spec.format]
     found: Found = defaultdict(list)
     for file in module.find(spec):

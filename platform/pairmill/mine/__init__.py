@@ -1,0 +1,1 @@
+"""What vectors tell of pairs: scores of given pairs, new pairs, hard negatives, duplicates of meaning."""
