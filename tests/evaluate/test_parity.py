@@ -32,7 +32,7 @@ INFERENCE = {"sentence1": "premise", "sentence2": "hypothesis"}
 def specs(data: Path) -> dict[str, dict[str, Any]]:
     """A task of each type on samples of real data."""
     xquad = pq.read_table(data / "qa/xquad.parquet", columns=["lang", "doc_id"])
-    documents = pc.unique(xquad.filter(pc.equal(xquad["lang"], "de"))["doc_id"]).to_pylist()[:20]
+    documents = pc.unique(xquad.filter(pc.equal(xquad["lang"], "de"))["doc_id"]).to_pylist()[:8]
     bible = str(data / "bitext/udhr.parquet")
     languages = {"src_lang": ["de", "fr", "es", "fi"]}
     return {

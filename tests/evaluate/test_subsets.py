@@ -95,7 +95,11 @@ def test_what_is_an_answer_and_none_counts_as_an_answer(tmp_path: Path) -> None:
 
 def test_ids_of_zero_and_missing_ones_are_ids(tmp_path: Path) -> None:
     rows = [{"query_id": 0, "query": "a", "document": "x"}, {"query_id": None, "query": "b", "document": "y"}]
-    ids = only(type="retrieval", path=write(tmp_path / "q.jsonl", rows))[0].parts["queries"]["id"].to_pylist()
+    ids = (
+        only(type="retrieval", path=write(tmp_path / "q.jsonl", rows), columns={"query_id": "query_id"})[0]
+        .parts["queries"]["id"]
+        .to_pylist()
+    )
     assert ids[0] == "0" and len(ids[1]) == 32
 
 
@@ -105,12 +109,14 @@ def test_ids_of_zero_and_missing_ones_are_ids(tmp_path: Path) -> None:
 def test_a_grade_that_is_none_is_refused(tmp_path: Path, score: Any, told: str) -> None:
     path = write(tmp_path / "q.parquet", [{"query": "a", "document": "x", "score": score}])
     with pytest.raises(SourceError, match=f"record 0: score {told}"):
-        only(type="retrieval", path=path)
+        only(type="retrieval", path=path, columns={"score": "score"})
 
 
-def test_a_column_that_nobody_has_is_refused_and_one_that_may_be_missing_is_not(tmp_path: Path) -> None:
-    path = write(tmp_path / "s.parquet", [{"sentence1": "a", "sentence2": "b", "score": one} for one in (1, 2)])
+def test_a_column_that_nobody_has_is_refused_and_an_optional_one_is_read_where_it_is_named(tmp_path: Path) -> None:
+    rows = [{"sentence1": "a", "sentence2": "b", "score": one, "id": "same"} for one in (1, 2)]
+    path = write(tmp_path / "s.parquet", rows)
     assert only(type="sts", path=path)[0].parts["rows"]["id"].to_pylist() == ["0", "1"]
+    assert only(type="sts", path=path, columns={"id": "id"})[0].parts["rows"]["id"].to_pylist() == ["same", "same"]
     with pytest.raises(SourceError, match="no record has the column 'sentence3'"):
         only(type="sts", path=path, columns={"sentence2": "sentence3"})
     with pytest.raises(SourceError, match="no record has the column 'name'"):

@@ -125,14 +125,14 @@ def _named(task: Task, part: str, files: Files, others: Sequence[str] = ()) -> I
 def _columns(task: Task, part: str, files: Files) -> tuple[dict[str, str], dict[str, str]]:
     """The columns that must be there, and those that may, by what the type calls them; `part` is a key of `Task.files`.
 
-    A document's text may come from `corpus`.
+    Of records, optional columns are read where the spec names them. A document's text may come from `corpus`.
     """
     required, optional = COLUMNS[str(task.type)] if part == "rows" else PARTS[part]
     if part == "rows" and task.corpus is not None:
         required, optional = ("query", "document_id"), ("query_id", "score")
     must = {name: files.columns.get(name, name) for name in (*required, *optional)}
     may = {name: must.pop(name) for name in optional if name not in files.columns}
-    return must, may
+    return must, {} if part == "rows" else may
 
 
 def needed_columns(task: Task, part: str, files: Files) -> list[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -156,17 +157,14 @@ _DATA: dict[str, Any] = {
 
 def named(task: Task) -> Any:
     """One of mteb's tasks, without its data. Raises SpecError where there is none of this name, or of its subsets."""
-    import difflib
-
     import mteb
 
     with quiet():
         try:
             found = mteb.get_task(str(task.mteb))
-        except KeyError:
-            known = [one.metadata.name for one in mteb.get_tasks()]
-            near = difflib.get_close_matches(str(task.mteb), known, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
+        except KeyError as error:
+            near = re.search(r"Did you mean: '(.+?)'", str(error))
+            hint = f" Did you mean {near[1]!r}?" if near else ""
             raise SpecError(f"tasks: mteb has no task {task.mteb!r}.{hint} See `mteb available-tasks`.") from None
     if "text" not in found.modalities or len(found.modalities) > 1:
         raise SpecError(f"tasks: mteb: {task.mteb} is a task of {', '.join(found.modalities)}. Name one of text alone.")
