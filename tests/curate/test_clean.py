@@ -8,7 +8,7 @@ import unicodedata
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pairmill.curate import clean as clean_module
@@ -130,6 +130,7 @@ def test_clean_column_is_handed_back_as_it_is() -> None:
 
 
 @settings(max_examples=120, deadline=None)
+@example(rows=["Â\r0"], options=Clean())
 @given(
     st.lists(TRICKY, max_size=5),
     st.sampled_from([Clean(), EVERYTHING, Clean(whitespace="keep"), Clean(tags="remove", whitespace="lines")]),

@@ -34,7 +34,7 @@ from pairmill.curate.repairs import accelerators, mojibake, placeholders, tags, 
 from pairmill.curate.suspect_tables import Bit
 from pairmill.spec.clean import Clean
 
-VERSION = 3
+VERSION = 4
 ROUNDS = 8
 _REFERENCE = re.compile("&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 
@@ -45,11 +45,11 @@ Repair = Callable[[Texts, Langs], Texts]
 
 @dataclass(frozen=True)
 class Step:
-    """A repair, its name in the counts, and whether its result may give other steps something to do."""
+    """A repair, its name in the counts, and what (a regex) its result holds where other steps must look again."""
 
     name: str
     repair: Repair
-    final: bool = False
+    again: str = ""
 
 
 def clean(column: pa.Array, options: Clean, langs: pa.Array | None = None) -> tuple[Texts, dict[str, int]]:
@@ -133,10 +133,12 @@ def _repair(
             if len(rows):
                 new = after.filter(differs)
                 changed.setdefault(bit, np.zeros(len(texts), bool))[rows] = True
-                if not step.final:
-                    flags[rows] = suspects.flags(new, options, None if langs is None else langs.take(pa.array(rows)))
-                    flags[rows[exempt[rows]]] &= ~np.uint16(Bit.TAG)
                 texts = _replace(texts, rows, new)
+                if step.again:
+                    matching = pc.match_substring_regex(new, step.again)
+                    rows, new = rows[np.asarray(matching)], new.filter(matching)
+                flags[rows] = suspects.flags(new, options, None if langs is None else langs.take(pa.array(rows)))
+                flags[rows[exempt[rows]]] &= ~np.uint16(Bit.TAG)
     return texts, changed
 
 
@@ -162,9 +164,9 @@ def _steps(options: Clean) -> dict[int, Step]:
             steps[getattr(Bit, kind.upper())] = Step(kind, partial(_mask, kind=kind))
     if options.control == "remove":
         steps[Bit.INVISIBLE] = Step("control", lambda texts, _: invisible.remove(texts))
-    if options.whitespace != "keep":  # words joined by spaces give no other step anything to do
+    if options.whitespace != "keep":  # a space is of interest where it may be the end of a broken letter: `Ã `
         lines = options.whitespace == "lines"
-        steps[Bit.SPACE] = Step("whitespace", lambda texts, _: whitespace.collapse(texts, lines), final=True)
+        steps[Bit.SPACE] = Step("whitespace", lambda texts, _: whitespace.collapse(texts, lines), "[À-ÿ] ")
     return steps
 
 
