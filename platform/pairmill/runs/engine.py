@@ -148,9 +148,9 @@ def run_units(work: WorkFunction, items: Sequence[dict[str, Any]], resources: Re
     dataset = ray.data.from_items(rows, override_num_blocks=len(rows))
     worker = _Worker(work)
     retries = {"max_retries": RETRIES}
-    gpus: dict[str, Any] = (
-        {"num_gpus": resources.gpus, "max_calls": 0} if resources.gpus else {}
-    )  # 0: processes keep their models
+    gpus: dict[str, Any] = {}
+    if resources.gpus:
+        gpus = {"num_gpus": resources.gpus, "max_calls": 0}  # 0: processes keep their models
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Ray 2.64 will want another way; until then there is only this one
         results = dataset.map(

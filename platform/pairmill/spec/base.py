@@ -74,3 +74,11 @@ Language = Annotated[str, AfterValidator(check_language)]
 Names = Annotated[list[Annotated[str, Field(min_length=1)]], BeforeValidator(_as_list)]
 #: Paths, URIs or globs; one may stand alone.
 Paths = Annotated[Names, Field(min_length=1)]
+
+
+class TaskResources(Model):
+    """What the tasks of a job reserve. Never part of a run's identity."""
+
+    cpus_per_task: float = Field(1, gt=0)
+    memory_per_task: Bytes = Field(1_000_000_000, description="Reserved per task on the cluster.")
+    cpus: int | None = Field(None, gt=0, description="CPUs of the local Ray; default: all. A cluster has its own.")

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from pairmill.spec.base import Bytes, Model, Names
+from pairmill.spec.base import Model, Names, TaskResources
 from pairmill.spec.curate import Expect, Output, Report
 from pairmill.spec.filters import Filters
 
@@ -35,14 +35,6 @@ class DerivedFilters(Filters):
         return data
 
 
-class DerivedResources(Model):
-    """Never part of a run's identity."""
-
-    cpus_per_task: float = Field(1, gt=0)
-    memory_per_task: Bytes = Field(1_000_000_000, description="Reserved per task on the cluster.")
-    cpus: int | None = Field(None, gt=0, description="CPUs of the local Ray; default: all. A cluster has its own.")
-
-
 class DerivedSpec(Model):
     kind: Literal["curate"]
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="Part of the run id.")
@@ -54,7 +46,7 @@ class DerivedSpec(Model):
     output: Output = Output()
     report: Report = Report()
     expect: Expect = Expect()
-    resources: DerivedResources = DerivedResources()
+    resources: TaskResources = TaskResources()
 
     @model_validator(mode="before")
     @classmethod

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from pairmill.spec.base import Bytes, Language, Model, Names, Paths, switch
+from pairmill.spec.base import Bytes, Language, Model, Names, Paths, TaskResources, switch
 from pairmill.spec.embed import EmbeddingModel, Precision
 from pairmill.spec.training import Name
 
@@ -201,14 +201,10 @@ class Inference(Model):
     texts: int = Field(200, ge=10, description="Texts of the tasks that are timed.")
 
 
-class EvaluateResources(Model):
-    """Never part of a run's identity."""
-
-    cpus_per_task: float = Field(1, gt=0)
+class EvaluateResources(TaskResources):
     memory_per_task: Bytes = Field(2_000_000_000, description="Reserved per task on the cluster.")
     gpus_per_task: float = Field(0, ge=0)
     threads: int | None = Field(None, gt=0, description="Of each task; default: its CPUs.")
-    cpus: int | None = Field(None, gt=0, description="CPUs of the local Ray; default: all. A cluster has its own.")
 
 
 class EvaluateSpec(Model):

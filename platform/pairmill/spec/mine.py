@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from pairmill.spec.base import Bytes, Language, Model
+from pairmill.spec.base import Bytes, Language, Model, TaskResources
 from pairmill.spec.inputs import Input
 from pairmill.spec.model import Place
 from pairmill.spec.training import Name
@@ -149,12 +149,8 @@ class Index(Model):
     seed: int = Field(0, ge=0)
 
 
-class MineResources(Model):
-    """Never part of a run's identity."""
-
-    cpus_per_task: float = Field(1, gt=0)
+class MineResources(TaskResources):
     memory_per_task: Bytes = Field(4_000_000_000, description="Of each task; an index larger than it becomes shards.")
-    cpus: int | None = Field(None, gt=0, description="CPUs of the local Ray; default: all. A cluster has its own.")
 
 
 class MineSpec(Model):

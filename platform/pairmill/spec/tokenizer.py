@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from pairmill.spec.base import Bytes, Language, Model, Names
+from pairmill.spec.base import Bytes, Language, Model, Names, TaskResources
 from pairmill.spec.model import Place
 
 
@@ -39,14 +39,6 @@ class SpecialTokens(Model):
             if self.all().count(token) > 1:
                 raise ValueError(f"{token!r} stands for two special tokens: each needs a text of its own")
         return self
-
-
-class TokenizerResources(Model):
-    """Never part of a run's identity."""
-
-    cpus_per_task: float = Field(1, gt=0)
-    memory_per_task: Bytes = Field(1_000_000_000, description="Reserved per task on the cluster.")
-    cpus: int | None = Field(None, gt=0, description="CPUs of the local Ray; default: all. A cluster has its own.")
 
 
 class TokenizerSpec(Model):
@@ -88,7 +80,7 @@ class TokenizerSpec(Model):
     )
     held_out: Bytes = Field(1_000_000, description="Text per language that fertility is measured on, at most.")
     compare: Place | None = Field(None, description="The tokenizer whose fertility is reported beside the new one's.")
-    resources: TokenizerResources = TokenizerResources()
+    resources: TaskResources = TaskResources()
 
     @field_validator("languages")
     @classmethod
