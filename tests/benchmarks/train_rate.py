@@ -184,8 +184,7 @@ def main() -> None:
     place = places.local(Place(package=PACKAGE), ".")
     results = []
     for case in given.cases:
-        steps = max(given.steps // 4, 3) if "1024" in case else given.steps
-        results.append(measure(case, place, texts, steps))
+        results.append(measure(case, place, texts, given.steps))
         print(json.dumps(results[-1]), flush=True)
     if given.json:
         given.json.write_text(json.dumps(results, indent=1) + "\n")
