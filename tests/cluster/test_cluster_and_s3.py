@@ -12,6 +12,9 @@ import pytest
 import services
 from corpus import catalogue_rows, write_jsonl
 from pairmill import objects
+from pairmill.curate.job import run_curate
+from pairmill.runs.record import Run
+from pairmill.spec.load import load
 from reading import committed, content, only_run
 from services import ROOT, S3, RayCluster
 
@@ -40,44 +43,33 @@ def job(tmp_path: Path) -> Path:
     return folder
 
 
-def local_rows(job: Path, tmp_path: Path) -> list[tuple]:
-    outcome = services.run_pairmill("run", str(job / "job.yaml"), "--storage", str(tmp_path / "local"))
-    assert outcome.code == 0, outcome.output
-    return content(only_run(str(tmp_path / "local")))
+def without_origin(run: Run) -> list[tuple]:
+    return [row[:6] for row in content(run)]
 
 
 @pytest.mark.slow
-def test_a_submitted_job_on_three_raylets_with_s3_keeps_the_same_rows(
+@pytest.mark.usefixtures("local_ray")
+def test_a_submitted_job_on_three_raylets_with_inputs_and_storage_on_s3_keeps_the_same_rows(
     job: Path, tmp_path: Path, ray_cluster: RayCluster, s3_env: S3
 ) -> None:
+    here = run_curate(load(str(job / "job.yaml")), str(tmp_path / "local"), None, False, "", lambda line: None)
+    corpus = s3_env.bucket("corpus")
+    for path in sorted((tmp_path / "data").iterdir()):
+        obstore.put(objects.bucket(corpus), f"in/{path.name}", path.read_bytes())
+    (job / "job.yaml").write_text(SPEC.format(path=f"{corpus}/in/*.jsonl"))
     storage = s3_env.bucket("runs") + "/pairmill"
     arguments = ["python", "-m", "pairmill", "run", "job.yaml", "--storage", storage]
     outcome = ray_cluster.submit(*arguments, working_dir=job, env={"PYTHONPATH": "platform", **s3_env.env})
     assert outcome.code == 0, outcome.output
     assert "kept" in outcome.output
     run = only_run(storage)
-    assert content(run) == local_rows(job, tmp_path)
+    assert without_origin(run) == without_origin(here.run)
     assert run.record()["cluster"]["nodes"] == 3
+    assert s3_env.env["AWS_SECRET_ACCESS_KEY"] not in json.dumps(run.record())
     units = committed(run)
     assert len(units["annotate"]) == len(set(units["annotate"])) > 3
     again = ray_cluster.submit(*arguments, working_dir=job, env={"PYTHONPATH": "platform", **s3_env.env})
     assert again.code == 0 and "done already" in again.output
-
-
-@pytest.mark.slow
-def test_inputs_and_storage_on_s3_keep_the_same_rows(job: Path, tmp_path: Path, s3_env: S3) -> None:
-    bucket = s3_env.bucket("corpus")
-    for path in sorted((tmp_path / "data").iterdir()):
-        obstore.put(objects.bucket(bucket), f"in/{path.name}", path.read_bytes())
-    (job / "s3.yaml").write_text(SPEC.format(path=f"{bucket}/in/*.jsonl"))
-    outcome = services.run_pairmill("run", str(job / "s3.yaml"), "--storage", f"{bucket}/runs", env=s3_env.env)
-    assert outcome.code == 0, outcome.output
-    without_origin = [
-        [row[:6] for row in rows] for rows in (content(only_run(f"{bucket}/runs")), local_rows(job, tmp_path))
-    ]
-    assert without_origin[0] == without_origin[1]
-    record = json.dumps(only_run(f"{bucket}/runs").record())
-    assert s3_env.env["AWS_SECRET_ACCESS_KEY"] not in record
 
 
 def test_a_store_without_conditional_writes_is_refused_with_reason_and_remedy(job: Path, rclone_s3: S3) -> None:

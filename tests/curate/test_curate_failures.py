@@ -6,6 +6,7 @@ import gzip
 import os
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ import services
 from corpus import catalogue_rows, json_line, write_jsonl, write_parquet
 from pairmill.curate.job import run_curate
 from pairmill.errors import PairmillError
-from pairmill.spec.load import loads
+from pairmill.spec.load import load, loads
 from reading import committed, content, only_run, table
 
 SPEC = """
@@ -127,28 +128,24 @@ class TestDamagedInputs:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small tmpfs needs root")
+@pytest.mark.usefixtures("local_ray")
 def test_a_full_disk_is_named_and_the_run_resumes_when_there_is_space(tmp_path):
     path = write_jsonl(tmp_path / "a.jsonl", catalogue_rows() * 5)
-    spec = tmp_path / "job.yaml"
-    spec.write_text(SPEC.format(path=path, format="jsonl").replace("exact: off, near: off", "exact: off"))
-    disk = tmp_path / "disk"
+    disk = tmp_path / "store"
     disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(disk)], check=True)
     try:
-        outcome = services.run_pairmill("run", str(spec), "--storage", str(disk / "store"))
-        assert outcome.code == 1
-        assert "disk is full" in outcome.stderr and "resumes" in outcome.stderr and "Traceback" not in outcome.output
+        with pytest.raises(PairmillError, match=r"(?s)disk is full.*resumes"):
+            curate(tmp_path, path, "jsonl", "dedup.exact=off")
         subprocess.run(["mount", "-o", "remount,size=200m", str(disk)], check=True)
-        outcome = services.run_pairmill("run", str(spec), "--storage", str(disk / "store"))
-        assert outcome.code == 0, outcome.output
-        kept = only_run(str(disk / "store")).record()["kept"]
-        assert kept > 1000
+        assert curate(tmp_path, path, "jsonl", "dedup.exact=off").run.record()["kept"] > 1000
     finally:
         subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
 @pytest.mark.slow
-def test_a_killed_driver_resumes_with_the_same_rows_and_no_unit_done_twice(tmp_path):
+@pytest.mark.usefixtures("local_ray")
+def test_a_driver_terminated_and_then_killed_resumes_with_the_same_rows_and_no_unit_done_twice(tmp_path):
     for number in range(6):
         write_jsonl(tmp_path / f"part-{number}.jsonl", catalogue_rows()[number::6])
     spec = tmp_path / "job.yaml"
@@ -156,39 +153,34 @@ def test_a_killed_driver_resumes_with_the_same_rows_and_no_unit_done_twice(tmp_p
     spec.write_text(
         text.replace("filters: {preset: none}", "filters: {preset: bitext}") + "resources: {shard_size: 40KB}\n"
     )
-    unbroken = services.run_pairmill("run", str(spec), "--storage", str(tmp_path / "unbroken"))
-    assert unbroken.code == 0, unbroken.output
-    log = tmp_path / "log"
-    process = services.start_pairmill("run", str(spec), "--storage", str(tmp_path / "killed"), log=log)
-    done = tmp_path / "killed" / "stages" / "annotate"
-    deadline = time.monotonic() + 120
-    while not list(done.glob("*/done.json")) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    services.end(process, by_force=True)
+    storage, log = tmp_path / "broken", tmp_path / "log"
+    done = storage / "stages" / "annotate"
+
+    def start_and_wait(until: Callable[[], bool]) -> subprocess.Popen:
+        process = services.start_pairmill("run", str(spec), "--storage", str(storage), log=log)
+        deadline = time.monotonic() + 120
+        while not until() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return process
+
+    process = start_and_wait(lambda: "annotate" in log.read_text())
+    process.terminate()
+    assert process.wait(timeout=60) == 130, log.read_text()
+    assert "the same command resumes" in log.read_text()
+    assert only_run(str(storage)).record()["state"] == "stopped"
+
+    first = len(list(done.glob("*/done.json")))
+    services.end(start_and_wait(lambda: len(list(done.glob("*/done.json"))) > first), by_force=True)
     before = {path: path.read_bytes() for path in done.glob("*/done.json")}
-    assert before, log.read_text()
-    resumed = services.run_pairmill("run", str(spec), "--storage", str(tmp_path / "killed"))
-    assert resumed.code == 0, resumed.output
-    run = only_run(str(tmp_path / "killed"))
-    assert content(run) == content(only_run(str(tmp_path / "unbroken")))
+    assert len(before) > first, log.read_text()
+
+    run, unbroken = (
+        run_curate(load(str(spec)), str(place), None, False, "", lambda line: None).run
+        for place in (storage, tmp_path / "unbroken")
+    )
+    assert content(run) == content(unbroken)
     assert {path: path.read_bytes() for path in before} == before
     assert len(committed(run)["annotate"]) <= len(list(done.glob("*/done.json"))) - len(before) + 1
-
-
-@pytest.mark.slow
-def test_a_terminated_driver_says_so_and_the_same_command_resumes(tmp_path):
-    path = write_jsonl(tmp_path / "a.jsonl", catalogue_rows())
-    spec = tmp_path / "job.yaml"
-    spec.write_text(SPEC.format(path=path, format="jsonl"))
-    process = services.start_pairmill("run", str(spec), "--storage", str(tmp_path / "store"), log=tmp_path / "log")
-    deadline = time.monotonic() + 120
-    while "annotate" not in (tmp_path / "log").read_text() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    process.terminate()
-    assert process.wait(timeout=60) == 130, (tmp_path / "log").read_text()
-    assert "the same command resumes" in (tmp_path / "log").read_text()
-    assert only_run(str(tmp_path / "store")).record()["state"] == "stopped"
-    assert services.run_pairmill("run", str(spec), "--storage", str(tmp_path / "store")).code == 0
 
 
 @pytest.mark.slow
