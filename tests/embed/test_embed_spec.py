@@ -34,6 +34,7 @@ def test_kind_name_model_and_data_are_a_valid_spec() -> None:
         ([RUN % ", prompt: query"], "", "`prompt` is of an `input`"),
         ([RUN % ", sides: [anchor, anchor]"], "", "a side is named twice"),
         ([RUN % ", sides: [text]"], "", "'anchor' or 'positive'"),
+        ([RUN % ", sides: [anchor], prompts: {positive: passage}"], "", "positive: not read"),
         (["  - {name: none}\n"], "", "needs either `run`"),
         ([FILES % ("", ", languages: [de]")], "", "`languages` is of a run's pairs"),
         ([FILES % (", column: body", "")], "", "a line of format text is the text"),

@@ -64,6 +64,9 @@ class TextSet(Model):
                 raise ValueError(f"`{given[0]}` is of a run's pairs; an `input` has none: leave it out")
         elif self.prompt is not None:
             raise ValueError("`prompt` is of an `input`; for a run name `prompts: {anchor: .., positive: ..}`")
+        unread = [side for side, prompt in self.prompts if prompt is not None and side not in self.sides]
+        if unread:
+            raise ValueError(f"prompts: {unread[0]}: not read (sides: {', '.join(self.sides)}): leave it out")
         return self
 
     def prompts_by_side(self) -> dict[str, str | None]:
