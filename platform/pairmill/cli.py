@@ -123,12 +123,7 @@ def autotune(
     if output is None:
         print(text, end="")
         return
-    try:
-        with open(output, "w", encoding="utf-8") as file:
-            file.write(text)
-    except OSError as error:
-        raise SpecError(f"--output {output}: {error.strerror}. Name a file in a directory that exists.") from None
-    say(f"written: {output}")
+    _write("--output", output, text)
 
 
 @app.command()
@@ -196,6 +191,28 @@ def export(
     print("\n".join(write(storage, name, to, output, source or None, language or None)))
 
 
+@app.command()
+def explore(
+    storage: Annotated[
+        str, typer.Argument(metavar="STORAGE", envvar="PAIRMILL_STORAGE", help="Where runs live.")
+    ] = DEFAULT_STORAGE,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: a free one.")] = 8660,
+    host: Annotated[str, typer.Option(help="The address to listen on. Beyond this machine a token is asked for.")] = (
+        "127.0.0.1"
+    ),
+    token: Annotated[
+        str | None,
+        typer.Option(envvar="PAIRMILL_TOKEN", help="What readers must know. Default: none here, a new one beyond."),
+    ] = None,
+) -> None:
+    """Browse the runs of a storage: reports, rows, a row's story, thresholds to try. Reads only."""
+    try:
+        from pairmill.explore.serve import serve
+    except ModuleNotFoundError as error:
+        raise SpecError(f"explore needs {error.name}: pip install 'pairmill[explore]'.") from None
+    serve(storage, host, port, token, say)
+
+
 @runs_app.command("list")
 def list_runs(storage: StorageUri = DEFAULT_STORAGE, as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
     """List the runs of a storage, newest last."""
@@ -218,17 +235,32 @@ def show_run(
 
 @runs_app.command("compare")
 def compare_runs(
-    one: Annotated[str, typer.Argument(metavar="A", help="An evaluate run: its id, or the start of one.")],
-    other: Annotated[str, typer.Argument(metavar="B", help="Another, on the same tasks.")],
+    one: Annotated[str, typer.Argument(metavar="A", help="A curate or evaluate run: its id, or the start of one.")],
+    other: Annotated[str, typer.Argument(metavar="B", help="Another of the same kind.")],
     storage: StorageUri = DEFAULT_STORAGE,
-    draws: Annotated[int, typer.Option(min=1000, help="Draws of the bootstrap, and permutations.")] = 10_000,
+    samples: Annotated[int, typer.Option(min=0, max=100, help="Curate: rows shown of each kind of move.")] = 5,
+    draws: Annotated[int, typer.Option(min=1000, help="Evaluate: draws of the bootstrap, and permutations.")] = 10_000,
     as_json: Annotated[bool, typer.Option("--json")] = False,
+    html: Annotated[str | None, typer.Option(metavar="FILE", help="Curate: write a page to this file.")] = None,
 ) -> None:
-    """Compare two evaluations row by row: differences with 95 % intervals, and whether they are significant."""
-    from pairmill.evaluate.compare import compare, table
+    """Compare two runs. Curate: settings, counts, and rows that one kept and the other did not. Evaluate: row by row,
+    with 95 % intervals of the differences, and whether they are significant."""
+    from pairmill.runs.comparison import compare, page, text
 
-    found = compare(_open(storage, one), _open(storage, other), draws)
-    print(json.dumps(found, indent=1, ensure_ascii=False) if as_json else table(found))
+    found = compare(_open(storage, one), _open(storage, other), draws, samples)
+    if html is not None:
+        command = f"pairmill runs compare {one} {other} --storage {storage} --html {html}"
+        _write("--html", html, page(found, command))
+    print(json.dumps(found, indent=1, ensure_ascii=False) if as_json else text(found))
+
+
+def _write(option: str, file: str, text: str) -> None:
+    try:
+        with open(file, "wb") as opened:
+            opened.write(text.encode("utf-8", "replace"))
+    except OSError as error:
+        raise SpecError(f"{option} {file}: {error.strerror}. Name a file in a directory that exists.") from None
+    say(f"written: {file}")
 
 
 def _open(storage: str, name: str) -> Any:

@@ -1,6 +1,22 @@
-"""The browser tests use the report tests' summaries."""
+"""The browser of all browser tests, which use the report tests' summaries."""
+
+from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-sys.path.append(str(Path(__file__).parents[1] / "report"))
+import pytest
+
+sys.path += [str(Path(__file__).parents[1] / "report"), str(Path(__file__).parent)]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    from watching import CHROMIUM, FLAGS, sync_api
+
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()

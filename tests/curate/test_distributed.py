@@ -65,6 +65,7 @@ def test_every_layout_keeps_the_rows_of_the_single_task(layout, corpus, single, 
     found = curate(corpus / "*.jsonl", tmp_path, SHARDS, "resources.dedup=distributed", *layout)
     assert decisions(found) == decisions(single)
     assert found.run.id == single.run.id
+    assert all(found.summary[key] == single.summary[key] for key in ("sensitivity", "duplicates", "scores", "distinct"))
     rejected = found.summary["ledger"]["total"]["rejected"]
     assert rejected["exact_duplicate"] >= 60 and rejected["near_duplicate"] >= 50
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import curate_statistics
 import pytest
 
 from pairmill.spec.rules import RULES
@@ -242,6 +243,11 @@ def realistic() -> Json:
             }
         )
     languages.append({"anchor_lang": "en", "positive_lang": None, "rows": 40, "kept": 0, "rejected": {"script": 40}})
+    text = [
+        (locale.partition("_")[0], msgid, msgstr)
+        for locale in LOCALES[:8]
+        for msgid, msgstr, _ in list(catalogue_pairs(locale))[:400]
+    ]
     return {
         "run": {
             "id": "quickstart-3f9a1c07be42",
@@ -271,6 +277,9 @@ def realistic() -> Json:
             for name in by_input
         ],
         "languages": languages,
+        "by_pair": curate_statistics.by_pair(by_input, languages),
+        **curate_statistics.statistics(text, _rule),
+        "duplicates": curate_statistics.duplicates("Yes\nכן", list(by_input), kept=False),
         "declared_identified": [
             {"declared": "de", "identified": "de", "rows": 28_020},
             {"declared": "nb", "identified": "da", "rows": 1810},
@@ -310,6 +319,11 @@ def realistic() -> Json:
         "quarantine_total": 401,
         "expectations": [{"what": "kept_share", "found": 0.4412, "allowed": "0.3 to 1", "holds": True}],
     }
+
+
+def _rule(name: str) -> Json:
+    rule = RULES.get(name)
+    return {"rule": name, "direction": rule and rule.direction, "describe": rule and rule.describe}
 
 
 def hostile() -> Json:
@@ -379,6 +393,7 @@ def hostile() -> Json:
         ],
         "quarantine_total": 2 * len(bad),
         "expectations": [{"what": text, "found": text, "allowed": text, "holds": False} for text in bad],
+        **curate_statistics.hostile(bad),
     }
 
 

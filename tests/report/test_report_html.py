@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import copy
+import hashlib
 import re
 from html.parser import HTMLParser
 from typing import Any
@@ -12,8 +14,8 @@ import report_summaries
 
 from pairmill.report.page import LARGEST, render
 
-TEXT_ONLY = {"style", "title"}
-VOID = {"meta", "link"}
+TEXT_ONLY = {"style", "title", "script"}
+VOID = {"meta", "link", "input"}
 
 
 class Page(HTMLParser):
@@ -50,8 +52,10 @@ def realistic() -> dict[str, Any]:
 def test_hostile_strings_add_no_tag_and_no_attribute() -> None:
     html = render(report_summaries.hostile())
     page = Page(html)
-    expected = {"script", "img", "svg", "iframe", "object", "embed", "form", "base"}
-    assert not expected & {tag for tag, _ in page.tags}
+    expected = {"img", "iframe", "object", "embed", "form", "base"}
+    tags = [tag for tag, _ in page.tags]
+    assert not expected & set(tags)
+    assert tags.count("script") == 1 and tags.count("svg") == html.count('class="area"')
     assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
     links = [
         value or "" for _, attributes in page.tags for name, value in attributes.items() if name in ("href", "src")
@@ -60,11 +64,14 @@ def test_hostile_strings_add_no_tag_and_no_attribute() -> None:
     assert "{{ 7*7 }}{% for x in y %}${7*7} [8]" in page.text
 
 
-def test_the_policy_comes_first_and_allows_neither_script_nor_request() -> None:
-    html = render(report_summaries.empty())
+def test_the_policy_comes_first_and_allows_no_request_and_no_script_but_the_pages_own() -> None:
+    html = render(report_summaries.hostile())
+    (code,) = re.findall("<script>(.*?)</script>", html, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
     metas = [attributes for tag, attributes in Page(html).tags if tag == "meta"]
     assert metas[1]["http-equiv"] == "Content-Security-Policy"
     assert str(metas[1]["content"]).startswith("default-src 'none'; style-src 'unsafe-inline'; img-src data:")
+    assert str(metas[1]["content"]).endswith(f"; script-src 'sha256-{digest}'")
     style = html[html.index("<style>") : html.index("</style>")]
     assert "url(" not in style
     assert "@import" not in style
@@ -206,6 +213,80 @@ def test_many_inputs_are_folded_into_one_column() -> None:
     text = Page(render(report_summaries.huge("x", reasons=2, rows=2))).text
     assert "488 more inputs" in text
     assert "300 more inputs not shown" in text
+
+
+def table(html: str, label: str) -> list[list[str]]:
+    """The cells of the table of that name, in each the first word of its text."""
+    start = html.index(f'aria-label="{label}"')
+    rows = re.findall(r"<tr[ >].*?</tr>", html[start : html.index("</table>", start)], re.DOTALL)
+    cells = [re.findall(r"<t[hd].*?</t[hd]>", row, re.DOTALL) for row in rows]
+    return [[Page(f"<tr>{cell}</tr>").text for cell in row] for row in cells]
+
+
+def first(cell: str) -> int:
+    return int(cell.split()[0].replace(",", ""))
+
+
+def test_reasons_by_language_pair_add_up_to_the_rows_of_each_pair(realistic: dict[str, Any]) -> None:
+    head, *rows = table(render(realistic), "Reasons by language pair")
+    assert head[:4] == ["Pair", "Rows", "Kept", "Kept share"]
+    assert len(rows) == len(realistic["languages"])
+    for row in rows:
+        assert first(row[1]) == first(row[2]) + sum(first(cell) for cell in row[4:])
+
+
+def test_language_pairs_of_an_input_add_up_to_its_reasons(realistic: dict[str, Any]) -> None:
+    head, *rows = table(render(realistic), "Language pairs of wagtail")
+    rejected = realistic["ledger"]["by_input"]["wagtail"]["rejected"]
+    assert {name: sum(first(row[4 + n]) for row in rows) for n, name in enumerate(head[4:])} == rejected
+
+
+def test_many_reasons_are_folded_into_one_column_and_still_add_up() -> None:
+    languages = [{"anchor_lang": "de", "positive_lang": "en", "rows": 210, "kept": 0}]
+    languages[0]["rejected"] = {f"r{n:02}": n for n in range(1, 21)}
+    head, row = table(render({"languages": languages}), "Reasons by language pair")
+    assert head[4:] == [*(f"r{n:02}" for n in range(7, 21)), "6 more reasons"]
+    assert [first(cell) for cell in row[4:]] == [*range(7, 21), 21]
+
+
+def test_what_would_be_kept_stands_in_a_table_with_its_language_pairs(realistic: dict[str, Any]) -> None:
+    found = realistic["sensitivity"][0]
+    head, *rows = table(render(realistic), "Rows kept by the threshold of length_ratio")
+    assert [first(row[1]) for row in rows] == [point["kept"] for point in found["points"]]
+    (now,) = [row for row in rows if row[0].endswith(" now")]
+    assert (now[0], now[2]) == ("≤ 3 now", "0")
+    for row in rows:
+        assert first(row[1]) == sum(first(cell) for cell in row[4:])
+    assert len(head) == 4 + 8
+
+
+def test_every_statistic_at_its_bound_and_all_samples_fit_into_five_megabytes() -> None:
+    summary = report_summaries.huge("漢", reasons=30, rows=50)
+    pairs = {f"q{n:05}-en": n for n in range(200)}
+    spread = {"edges": list(range(61)), "counts": {"all": [9] * 60, "kept": [8] * 60}, "quantiles": {"0.5": 3}}
+    names = [f"rule_{n:02}" for n in range(20)]
+    summary["scores"] = [{"name": f"{rule}_{n}", "rule": rule, **spread} for rule in names for n in range(2)]
+    points = [{"threshold": n, "kept": n * 1000, "by_pair": pairs} for n in range(25)]
+    bounds = [{"rule": rule, "bound": bound, "at": 5, "points": points} for rule in names for bound in ("min", "max")]
+    summary["sensitivity"] = bounds
+    summary["by_pair"] = [
+        {"input": name, **item, "rejected": {f"reason_{m:02}": 7 for m in range(30)}}
+        for name in list(summary["ledger"]["by_input"])[:12]
+        for item in summary["languages"][:60]
+    ]
+    text = "漢" * 4000
+    group = {"size": 9, "kept_text": text, "language": "q1-en", "members": [{"source": text, "text": text}] * 5}
+    summary["duplicates"] = {"largest": [group] * 10, "pairs": [[text, text, 3]] * 50}
+    html = render(summary)
+    assert len(html.encode()) <= LARGEST
+    assert html.count("<article") == 20 and "漢漢漢" in html
+
+
+def test_a_duplicate_group_whose_kept_row_is_elsewhere_says_so(realistic: dict[str, Any]) -> None:
+    text = Page(render(realistic)).text
+    assert "1,204 rows en-de Yes / כן" in text
+    assert "The row kept in their stead is not in this run." in text
+    assert "17,208 (36.3%) one of another" in text
 
 
 def test_one_page_for_the_same_summary(realistic: dict[str, Any]) -> None:

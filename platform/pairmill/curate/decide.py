@@ -27,7 +27,6 @@ from pairmill.runs.storage import Storage
 from pairmill.runs.units import Units, do_once
 from pairmill.spec.curate import CurateSpec
 from pairmill.spec.dedup import Dedup, Near
-from pairmill.spec.rules import RULES
 
 VERSION = 2
 PIECE = 32 << 20  # bytes
@@ -60,10 +59,10 @@ def decide(item: dict[str, Any]) -> dict[str, Any]:
 def walk(rows: pa.Table, dedup: Dedup) -> pa.Table:
     """The rows that duplicates remove, of rows as `eligible` gives them: whole groups, ordered by `pair_id`."""
     if dedup.near and dedup.near.keep != "first":
-        rows = rows.take(_keep_order(rows, dedup.near))
+        rows = rows.take(keep_order(rows, dedup.near))
     ids, same, group = (np.asarray(rows[name]) for name in ("pair_id", "exact", "near"))
     position = np.arange(len(rows))
-    first = _first_in_order(same) if groups.same_text(dedup) else position
+    first = first_in_order(same) if groups.same_text(dedup) else position
     partner, similarity = first.copy(), np.ones(len(rows), np.float32)
     near = dedup.near
     if near and len(rows):
@@ -86,7 +85,7 @@ def walk(rows: pa.Table, dedup: Dedup) -> pa.Table:
     return pa.table([pa.array(column[order]) for column in columns], schema=SCHEMA)
 
 
-def _first_in_order(labels: np.ndarray) -> np.ndarray:
+def first_in_order(labels: np.ndarray) -> np.ndarray:
     """For each position the first position with the same label."""
     _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
     return first[inverse]
@@ -109,24 +108,33 @@ def _pieces(texts: pa.ChunkedArray, slots: int, rows: np.ndarray, group: np.ndar
         yield rows[np.sort(piece)]
 
 
-def _keep_order(rows: pa.Table, near: Near | None) -> np.ndarray:
+def keep_order(rows: pa.Table, near: Near | None) -> np.ndarray:
+    """The places of rows, which are ordered by `pair_id`, in the order in which the walk visits them."""
     order = pc.sort_indices(rows, [("priority", "descending"), ("pair_id", "ascending")])
     return np.asarray(order) if near and near.keep != "first" else np.arange(len(rows))
 
 
 def _walk(rows: pa.Table, near: Near, exact: bool, pinned: int) -> resolve.Resolved:
     """Which rows, given in keep order, stay; the first `pinned` do. See dedup/resolve.py."""
-    signature = shardfiles.matrix(rows["signature"].cast(pa.binary(4 * near.slots)), np.uint32)
-    bands = minhash.bands(signature, near.bands, near.rows)
+    bands = minhash.bands(_signature(rows, near), near.bands, near.rows)
     labels, same = np.asarray(rows["near"]), np.asarray(rows["exact"]) if exact else None
+    values, offsets, threshold = compared(rows, near)
+    found = resolve.resolve(labels, values, offsets, bands, threshold, same, pinned)
+    return found if near.verify == "exact" else found._replace(jaccard=2 * found.jaccard / (1 + found.jaccard))
+
+
+def compared(rows: pa.Table, near: Near) -> tuple[np.ndarray, np.ndarray, float]:
+    """What of rows is compared: a sorted set of each (values, offsets (n + 1)), and the least Jaccard similarity."""
     if near.verify == "exact":
-        sets = resolve.sets(rows["text"].combine_chunks())
-        return resolve.resolve(labels, *sets, bands, near.threshold, same, pinned)
+        return *resolve.sets(rows["text"].combine_chunks()), near.threshold
     # Slots as sets {(slot, value)}: e equal slots of n give J' = e / (2n - e), so a share t = e / n is t / (2 - t).
-    slots = signature.astype(np.uint64) | (np.arange(near.slots, dtype=np.uint64) << np.uint64(32))
+    slots = _signature(rows, near).astype(np.uint64) | (np.arange(near.slots, dtype=np.uint64) << np.uint64(32))
     offsets = np.arange(len(rows) + 1, dtype=np.int64) * near.slots
-    found = resolve.resolve(labels, slots.ravel(), offsets, bands, near.threshold / (2 - near.threshold), same, pinned)
-    return found._replace(jaccard=2 * found.jaccard / (1 + found.jaccard))
+    return slots.ravel(), offsets, near.threshold / (2 - near.threshold)
+
+
+def _signature(rows: pa.Table, near: Near) -> np.ndarray:
+    return shardfiles.matrix(rows["signature"].cast(pa.binary(4 * near.slots)), np.uint32)
 
 
 def eligible(
@@ -148,7 +156,7 @@ def eligible(
         members = shardfiles.read_shard(storage, grouped, shard["index"])
         members = decontamination.without(members, storage, contaminated, shard["index"])
         if len(members) and "file" in shard:
-            parts.append(_of_earlier(shard, members, near))
+            parts.append(of_earlier(shard, members, near))
         elif len(members):
             rows = _of_shard(storage, shard, members, rules, near, exclusions)
             parts.append(without_copies_texts(rows, spec.dedup))
@@ -167,8 +175,8 @@ def without_copies_texts(rows: pa.Table, dedup: Dedup) -> pa.Table:
     """Rows with neither text nor signature where an exact copy comes before them: the walk never looks at theirs."""
     if not dedup.near or not groups.same_text(dedup):
         return rows
-    order = _keep_order(rows, dedup.near)
-    first = _first_in_order(np.asarray(rows["exact"])[order])
+    order = keep_order(rows, dedup.near)
+    first = first_in_order(np.asarray(rows["exact"])[order])
     copies = np.zeros(len(rows), bool)
     copies[order] = first != np.arange(len(rows))
     for name in ("text", "signature"):
@@ -186,33 +194,45 @@ def _of_shard(
     near: Near | None,
     exclusions: exclude.Exclusions,
 ) -> pa.Table:
-    scores = sorted({column for rule in rules for column in RULES[rule.name].columns})
-    columns = [*scores, "anchor", "positive", "anchor_lang", "positive_lang", "url"]
-    best = near.keep["best"] if near and isinstance(near.keep, dict) else None
-    columns += ["signature"] if near else []
-    columns += [best] if best and best not in columns else []
-    wanted = np.asarray(members["pair_id"])
     parts = []
-    for first, table in shardfiles.read(storage, shard["key"], columns):
-        start = shardfiles.pair_ids(shard["index"], np.array([first, first + len(table)]))
-        low, high = np.searchsorted(wanted, start)
-        if low == high:
-            continue
-        part = members.slice(low, high - low)
-        table = table.take((np.asarray(part["pair_id"]) - start[0]).astype(np.int64))
+    for part, table in read_members(storage, shard, members, rules, near):
         passes = (thresholds.apply(rules, table).first < 0) & ~exclusions.matches(table)
-        parts.append(_prepare(part, table, near, best).filter(pa.array(passes)))
+        parts.append(prepare(part, table, near).filter(pa.array(passes)))
     return pa.concat_tables(parts) if parts else rows_schema(near).empty_table()
 
 
-def _of_earlier(shard: dict[str, Any], members: pa.Table, near: Near | None) -> pa.Table:
+def read_members(
+    storage: Storage, shard: dict[str, Any], members: pa.Table, rules: list[thresholds.ActiveRule], near: Near | None
+) -> Iterator[tuple[pa.Table, pa.Table]]:
+    """A shard's members of groups, some at a time, with what it takes to judge, order and compare them."""
+    scores = sorted({column for rule in rules for column in rule.rule.columns})
+    best = _best(near)
+    columns = [*scores, "anchor", "positive", "anchor_lang", "positive_lang", "url"]
+    columns += ["signature"] if near else []
+    columns += [best] if best and best not in columns else []
+    wanted = np.asarray(members["pair_id"])
+    for first, table in shardfiles.read(storage, shard["key"], columns):
+        start = shardfiles.pair_ids(shard["index"], np.array([first, first + len(table)]))
+        low, high = np.searchsorted(wanted, start)
+        if low < high:
+            part = members.slice(low, high - low)
+            yield part, table.take((np.asarray(part["pair_id"]) - start[0]).astype(np.int64))
+
+
+def _best(near: Near | None) -> str | None:
+    return near.keep["best"] if near and isinstance(near.keep, dict) else None
+
+
+def of_earlier(shard: dict[str, Any], members: pa.Table, near: Near | None) -> pa.Table:
     """The rows of an earlier run, which kept them: before all others in every keep order."""
     table = against.members(shard, np.asarray(members["pair_id"]), near is not None)
     rows = members.append_column("priority", pa.array(np.full(len(members), np.inf)))
     return _with_texts(rows, table, near)
 
 
-def _prepare(members: pa.Table, table: pa.Table, near: Near | None, best: str | None) -> pa.Table:
+def prepare(members: pa.Table, table: pa.Table, near: Near | None) -> pa.Table:
+    """Members of groups, read by `read_members`, as the walk wants them: `rows_schema`."""
+    best = _best(near)
     if near and near.keep == "longest":
         priority = pc.add(pc.utf8_length(table["anchor"]), pc.utf8_length(table["positive"])).cast(pa.float64())
     elif best:

@@ -13,9 +13,16 @@ from collections import Counter
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+
 from pairmill.curate import against, derived_rules, derived_stages, result, select
 from pairmill.curate.job import Curating
 from pairmill.curate.samples import Samples
+from pairmill.curate.sensitivity import job as sensitivity
+from pairmill.curate.sensitivity import levers
+from pairmill.curate.sensitivity.curves import curves
+from pairmill.curate.statistics import Statistics
+from pairmill.curate.thresholds import ActiveRule
 from pairmill.errors import SpecError
 from pairmill.pairs.kept import KeptRun, kept_files
 from pairmill.pairs.ledger import Counts, ledger
@@ -26,7 +33,9 @@ from pairmill.runs.record import Run
 from pairmill.runs.storage import Storage
 from pairmill.runs.units import digest
 from pairmill.spec.derived import DerivedSpec
+from pairmill.spec.expect import REASONS
 from pairmill.spec.load import LoadedSpec
+from pairmill.spec.rules import RULES
 
 VERSIONS = {"derived": derived_stages.VERSION, "select": select.VERSION}
 
@@ -51,6 +60,9 @@ class Derived(Curating):
             raise SpecError(f"inputs[0].run: run {self.parent.id} kept no rows: there is nothing to select from.")
         with self.parent.storage.open_parquet(self.parent.files[0].path) as file:
             derived_rules.check(self.spec, self.parent.id, file.schema_arrow.names, self.columns)
+        reasons = (*RULES, *REASONS, *self.columns, derived_rules.NO_SCORE.name, derived_stages.REASON)
+        for path, problem in self.spec.expect.problems(self.parent.sources, reasons):
+            raise SpecError(f"{'.'.join(path)}: {problem}.")
 
     def meaning(self) -> dict[str, Any]:
         spec = {name: value for name, value in self.spec_meaning().items() if name != "inputs"}
@@ -75,10 +87,11 @@ class Derived(Curating):
         }
         decided = self._duplicates(resources) if self.spec.semantic_duplicates == "drop" else None
         prefix = run.units(select.STAGE).prefix
-        items = [{"key": file["key"], "file": file, "decided": decided, "prefix": prefix} for file in self._files()]
+        told = {"decided": decided, "prefix": prefix, "rows": sum(self.parent.sources.values())}
+        items = [{"key": file["key"], "file": file, **told} for file in self._files()]
         self.stage(select.STAGE, derived_stages.select_file, items, resources)
         units = run.units(select.STAGE)
-        return self._finish([{**file, **(units.get(file["key"]) or {})} for file in self._files()], facts)
+        return self._finish([{**file, **(units.get(file["key"]) or {})} for file in self._files()], resources, facts)
 
     def _files(self) -> list[dict[str, Any]]:
         """The run's kept files, with the part of its dedup_index that goes with each."""
@@ -111,18 +124,18 @@ class Derived(Curating):
             {"name": name, **about, "licence": licences.get(name), "language": None} for name in self.parent.sources
         ]
 
-    def _finish(self, done: list[dict[str, Any]], facts: dict[str, Any]) -> Outcome:
+    def _finish(self, done: list[dict[str, Any]], resources: engine.Resources, facts: dict[str, Any]) -> Outcome:
         run = self.run_
         counts = {name: Counts(rows, rows, rows) for name, rows in self.parent.sources.items()}
-        languages: dict[tuple[str, str], Counter[str]] = {}
-        samples = Samples(self.spec.report.samples_per_reason)
+        by_pair: dict[tuple[str, str, str], Counter[str]] = {}
+        samples, statistics = Samples(self.spec.report.samples_per_reason), Statistics(self._scored(), 0)
         for unit in done:
-            for source, fate, rows in unit["counts"]:
-                one = {"kept": rows} if fate == "kept" else {"rejected": Counter({fate: rows})}
-                counts[source].add(Counts(**one))
-            for anchor, positive, reasons in unit["languages"]:
-                languages.setdefault((anchor, positive), Counter()).update(reasons)
+            result.add_languages(by_pair, unit["languages"])
             samples.merge(run.storage.get_json(unit["samples"]) or {})
+            statistics.merge(run.storage, unit["statistics"])
+        for (source, *_), reasons in by_pair.items():
+            kept = reasons["kept"]
+            counts[source].add(Counts(kept=kept, rejected=Counter({r: n for r, n in reasons.items() if r != "kept"})))
         balance = ledger(counts)
         used = {select.STAGE: result.used([unit["record"] for unit in done])}
         summary = self.summary(facts)
@@ -130,11 +143,13 @@ class Derived(Curating):
         summary |= {
             "ledger": balance,
             "inputs": self._inputs(),
-            "languages": [result.language_row(pair, reasons) for pair, reasons in sorted(languages.items())],
+            **result.language_rows(by_pair),
+            **statistics.summary(self._score_facts()),
+            **self._sensitivity(done, statistics, by_pair, resources),
             "rules": self._rules(balance["total"]["rejected"]),
             "samples": self._with_partners(samples.rows()),
-            "expectations": result.expectations(self.spec.expect, balance["total"]),
         }
+        summary["expectations"] = self.expectations(summary)
         manifest = {
             "files": _entries(done),
             "columns": self.base["columns"],
@@ -143,6 +158,45 @@ class Derived(Curating):
         kept = balance["total"]["kept"]
         places = run.publish(manifest, summary)
         return self.finish(summary, {**places, "cluster": facts, "resources_used": used, "kept": kept})
+
+    def _scored(self) -> list[str]:
+        """The columns of the run's rows that are scores."""
+        with self.parent.storage.open_parquet(self.parent.files[0].path) as file:
+            return derived_stages.score_columns(
+                derived_stages.kept_schema(file.schema_arrow, self.columns), self.columns
+            )
+
+    def _score_facts(self) -> dict[str, dict[str, Any]]:
+        """What the report says of each of them."""
+        facts = result.score_facts(RULES.values())
+        facts |= {
+            name: {"rule": name, "direction": column.direction, "describe": column.describe}
+            for name, column in self.columns.items()
+        }
+        return {name: facts[name] for name in self._scored() if name in facts}
+
+    def _sensitivity(
+        self,
+        done: list[dict[str, Any]],
+        statistics: Statistics,
+        by_pair: dict[tuple[str, str, str], Counter[str]],
+        resources: engine.Resources,
+    ) -> dict[str, Any]:
+        """The summary's `sensitivity`; none where semantic duplicates are dropped."""
+        if not self.spec.report.sensitivity or self.spec.semantic_duplicates == "drop":
+            return {}
+
+        def rules(moved: levers.Moved | None) -> list[ActiveRule]:
+            return derived_rules.active(self.spec, self.columns, self.sources, moved)
+
+        found, shared = sensitivity.planned(rules, statistics, result.by_languages(by_pair))
+        if not found:
+            return {}
+        files = {unit["key"]: unit["files"] for unit in done}
+        passing = sensitivity.count(self.stage, derived_stages.count_rows, self.run_, files, shared, resources)
+        kept, none = sum(unit["kept"] for unit in done), np.zeros_like(passing)
+        known = sensitivity.every(shared)
+        return {"sensitivity": curves(found, shared["points"], shared["pairs"], passing, none, known, kept)}
 
     def _rules(self, rejected: dict[str, int]) -> list[dict[str, Any]]:
         active = derived_rules.active(self.spec, self.columns, self.sources)

@@ -28,13 +28,19 @@ NO_SCORE = ActiveRule(
 DUPLICATE_OF = "semantic_duplicate_of"
 
 
-def active(spec: DerivedSpec, columns: Mapping[str, Column], sources: Mapping[str, str]) -> list[ActiveRule]:
+def active(
+    spec: DerivedSpec,
+    columns: Mapping[str, Column],
+    sources: Mapping[str, str],
+    moved: Mapping[str, Mapping[str, float]] | None = None,
+) -> list[ActiveRule]:
     """The rules that the filters switch on: filter rules, `no_score`, score columns in their order.
 
-    `columns` are the score columns by name, `sources` where each comes from, for the report.
+    `columns` are the score columns by name, `sources` where each comes from, for the report. `moved`: see
+    `thresholds.active_rules`.
     """
     table = {name: _rule(column, sources[name]) for name, column in columns.items() if column.direction}
-    found = thresholds.active_rules(spec.filters, RULES["language"].max or 0, {**RULES, **table})
+    found = thresholds.active_rules(spec.filters, RULES["language"].max or 0, {**RULES, **table}, moved)
     filters = [rule for rule in found if rule.name in RULES]
     scores = [_finite(rule) for rule in found if rule.name in table]
     guard = [NO_SCORE] if scores and spec.inputs[0].missing == "reject" else []

@@ -5,13 +5,13 @@
    repeat before all. So a removed row has a kept partner, and no group is lost with the row that stood for it.
 2. *select* (per kept file): join the rows with their scores by pair_id, judge them, write kept, rejected and, where the
    run has one, dedup_index. Rows keep their pair_id, origin and source.
+3. *sensitivity* (per kept file, where semantic duplicates are kept): see `curate/sensitivity`.
 """
 
 from __future__ import annotations
 
 import json
 import uuid
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
@@ -23,6 +23,10 @@ import pyarrow.compute as pc
 from pairmill.curate import decide, derived_rules, select
 from pairmill.curate.derived_rules import DUPLICATE_OF
 from pairmill.curate.samples import Samples
+from pairmill.curate.sensitivity import levers
+from pairmill.curate.sensitivity import rows as sensitivity_rows
+from pairmill.curate.statistics import Statistics
+from pairmill.curate.thresholds import ActiveRule
 from pairmill.errors import PairmillError
 from pairmill.pairs.schema import PAIR
 from pairmill.pairs.scores import NONE, Column, Found, ScoreTables, read_between
@@ -30,7 +34,7 @@ from pairmill.runs.storage import Storage, open_storage
 from pairmill.runs.units import Units, do_once
 from pairmill.spec.derived import DerivedSpec
 
-VERSION = 1
+VERSION = 2
 REASON = "semantic_duplicate"
 DECISION = pa.schema([*decide.SCHEMA, ("duplicate_run", pa.string())])
 
@@ -42,6 +46,12 @@ def kept_schema(parent: pa.Schema, columns: Mapping[str, Column]) -> pa.Schema:
     return pa.schema([*PAIR, *[fields[name] for name in sorted(fields)]])
 
 
+def score_columns(schema: pa.Schema, columns: Mapping[str, Column]) -> list[str]:
+    """The score columns of kept rows: all but those that name a row or a group."""
+    named = {name for name, column in columns.items() if not column.direction}
+    return [name for name in schema.names if name not in PAIR.names and name not in named]
+
+
 class _Rows:
     """The rows of the parent's kept files, with their scores."""
 
@@ -50,7 +60,12 @@ class _Rows:
         self.tables = [ScoreTables.at(open_storage(uri), run, number) for uri, run, number in item["tables"]]
         self.columns = {column.name: column for column in (Column(**given) for given in item["columns"])}
         self.spec = DerivedSpec.model_validate(item["spec"])
-        self.rules = derived_rules.active(self.spec, self.columns, item["sources"])
+        self._sources = item["sources"]
+        self.rules = self.rules_with(None)
+
+    def rules_with(self, moved: levers.Moved | None) -> list[ActiveRule]:
+        """The run's rules, with some bounds set otherwise."""
+        return derived_rules.active(self.spec, self.columns, self._sources, moved)
 
     def ids(self, path: str) -> np.ndarray:
         """The ids (n,) of a kept file's rows. Raises PairmillError where they do not ascend."""
@@ -164,7 +179,8 @@ def _select(storage: Storage, rows: _Rows, item: dict[str, Any]) -> dict[str, An
         schema = kept_schema(file.schema_arrow, rows.columns)
     judged = pa.schema([*PAIR, *select.DECISION, *[field for field in schema if field.name not in PAIR.names]])
     paths = {part: f"runs/{item['run']}/{part}/{unique}.parquet" for part in ("kept", "rejected")}
-    samples, tally, counts = Samples(rows.spec.report.samples_per_reason), select.Tally(), Counter[tuple[str, str]]()
+    samples, tally = Samples(rows.spec.report.samples_per_reason), select.Tally()
+    statistics = Statistics(score_columns(schema, rows.columns), item.get("rows", 0))
     keeps = np.zeros(len(ids), bool)
     with ExitStack() as files:
         kept_file = files.enter_context(storage.parquet_writer(paths["kept"], schema))
@@ -175,9 +191,8 @@ def _select(storage: Storage, rows: _Rows, item: dict[str, Any]) -> dict[str, An
             opted_out = np.zeros(len(table), bool)
             rejected = select.rejections(table, verdict, rows.rules, decided, opted_out, {})
             stays = pc.is_null(rejected["reason"])
-            fate = pc.fill_null(rejected["reason"], "kept")
-            tally.add(table["anchor_lang"], table["positive_lang"], fate)
-            counts.update(_by_source(table["source"], fate))
+            tally.add(table, rejected["reason"])
+            statistics.add(table, np.asarray(stays))
             kept, lost = table.filter(stays), rejected.filter(pc.invert(stays))
             chosen = samples.add(kept, lost)
             kept_file.write_table(kept)
@@ -188,13 +203,15 @@ def _select(storage: Storage, rows: _Rows, item: dict[str, Any]) -> dict[str, An
         _copy_index(rows.storage, item["file"]["index"], storage, paths["dedup_index"], keeps)
     samples_path = f"runs/{item['run']}/samples/{unique}.json"
     storage.put(samples_path, json.dumps(samples.to_json()).encode("utf-8", "replace"))
-    facts = {"counts": [[*key, count] for key, count in sorted(counts.items())], "kept": int(keeps.sum())}
+    statistics_path = f"runs/{item['run']}/statistics/{unique}.parquet"
+    statistics.write(storage, statistics_path)
     return {
-        **facts,
+        "kept": int(keeps.sum()),
         "rows": len(ids),
         "languages": tally.to_json()["languages"],
         "files": paths,
         "samples": samples_path,
+        "statistics": statistics_path,
     }
 
 
@@ -204,11 +221,6 @@ def _decided(storage: Storage, path: str | None, ids: np.ndarray) -> pa.Table:
         return DECISION.empty_table()
     parts = list(read_between(storage, path, DECISION.names, int(ids[0]), int(ids[-1])))
     return pa.concat_tables([DECISION.empty_table(), *parts])
-
-
-def _by_source(sources: pa.ChunkedArray, fate: pa.ChunkedArray) -> dict[tuple[str, str], int]:
-    counted = pa.table({"source": sources, "fate": fate}).group_by(["source", "fate"]).aggregate([([], "count_all")])
-    return {(row["source"], row["fate"]): row["count_all"] for row in counted.to_pylist()}
 
 
 def _copy_index(there: Storage, source: str, here: Storage, target: str, keeps: np.ndarray) -> None:
@@ -221,3 +233,14 @@ def _copy_index(there: Storage, source: str, here: Storage, target: str, keeps: 
                 table = file.read_row_group(group)
                 writer.write_table(table.filter(pa.array(keeps[first : first + len(table)])))
                 first += len(table)
+
+
+def count_rows(item: dict[str, Any]) -> dict[str, Any]:
+    """The stage's unit function: rows by lever and point, as `sensitivity.rows` has it."""
+
+    def work(units: Units) -> dict[str, Any]:
+        rows = _Rows(item)
+        found = levers.levers(rows.rules_with, item["scored"])
+        return sensitivity_rows.counted(units.storage, item, found)
+
+    return do_once(item, item["prefix"], work)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -70,17 +71,38 @@ def _story(run: Run, part: str, row: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _scores(run: Run, row: dict[str, Any]) -> Iterator[str]:
-    """Each score with the bounds that the run held it to in a row of these languages, and the verdict."""
-    rules = {rule["name"]: RULES.get(rule["name"], _of_score(rule)) for rule in run.summary()["rules"]}
-    active = {rule["name"]: ActiveRule.from_json(rules[rule["name"]], rule) for rule in run.summary()["rules"]}
-    for name, rule in {**RULES, **rules}.items():
+@dataclass(frozen=True)
+class Judged:
+    """A score of a row, and the bounds that the run held it to in a row of these languages."""
+
+    column: str
+    value: float | None
+    bounds: ActiveRule
+
+    @property
+    def verdict(self) -> str:
+        return "off" if not self.bounds.enabled else "FAILED" if _outside(self.value, self.bounds) else "passed"
+
+
+def held(summary: Mapping[str, Any]) -> dict[str, ActiveRule]:
+    """The rules that a run held its rows to, by name."""
+    rules = [{"enabled": True, **rule} for rule in summary.get("rules") or []]  # early runs only had rules in force
+    return {rule["name"]: ActiveRule.from_json(RULES.get(rule["name"], _of_score(rule)), rule) for rule in rules}
+
+
+def judged(summary: Mapping[str, Any], row: Mapping[str, Any]) -> Iterator[Judged]:
+    """Every score of a row."""
+    active = held(summary)
+    for name, rule in {**RULES, **{name: own.rule for name, own in active.items()}}.items():
         for column in rule.columns:
             if column in row:
-                value, off = row[column], ActiveRule(rule, None, None, enabled=False)
-                here = active.get(name, off).at(column, row["anchor_lang"], row["positive_lang"])
-                verdict = "off" if not here.enabled else "FAILED" if _outside(value, here) else "passed"
-                yield f"    {column:28} {_number(value):10} {_range(here):18} {verdict}"
+                own = active.get(name, ActiveRule(rule, None, None, enabled=False))
+                yield Judged(column, row[column], own.at(column, row["anchor_lang"], row["positive_lang"]))
+
+
+def _scores(run: Run, row: dict[str, Any]) -> Iterator[str]:
+    for score in judged(run.summary(), row):
+        yield f"    {score.column:28} {_number(score.value):10} {_range(score.bounds):18} {score.verdict}"
 
 
 def _of_score(rule: dict[str, Any]) -> Rule:

@@ -1,7 +1,7 @@
 """The curate job: from a checked spec to a finished run.
 
     plan -> [boilerplate] -> annotate (per shard) -> [decontaminate] -> groups, decide (one task, or many:
-    `distributed`) -> select (per shard) -> ledger, report
+    `distributed`) -> select (per shard) -> [sensitivity] -> ledger, report
 
 Every arrow is a set of committed units, so the job can be killed anywhere and started again. The run id is a digest of
 what the job means; a run that is done is not done twice.
@@ -18,6 +18,7 @@ from pairmill.curate import (
     boilerplate_stages,
     decide,
     exclude,
+    expectations,
     groups,
     language,
     result,
@@ -29,8 +30,10 @@ from pairmill.curate.dedup import buckets, resolve
 from pairmill.curate.dedup import groups as kernels_groups
 from pairmill.curate.distributed import layout
 from pairmill.curate.distributed.job import Distributed
+from pairmill.curate.sensitivity import job as sensitivity
+from pairmill.curate.sensitivity.job import Grouped
 from pairmill.pairs import shards, sources
-from pairmill.report import page
+from pairmill.report import curate_markdown, page
 from pairmill.runs import engine
 from pairmill.runs.job import Job, Outcome, Say, start
 from pairmill.runs.record import Run, now
@@ -64,19 +67,30 @@ class Curating(Job):
     kind = "curate"
     spec: CurateSpec | DerivedSpec
 
+    def __init__(self, loaded: LoadedSpec, storage: Storage, command: str, say: Say):
+        super().__init__(loaded, storage, command, say)
+        self.earlier = expectations.earlier(storage.uri, self.spec.expect)
+
     def expectations(self, summary: dict[str, Any]) -> list[dict[str, Any]]:
-        return result.expectations(self.spec.expect, summary["ledger"]["total"])
+        return expectations.check(self.spec.expect, summary, self.earlier)
 
     def page(self, summary: dict[str, Any]) -> str:
         return page.render(summary)
 
     def show(self, run: Run, summary: dict[str, Any]) -> None:
-        """The ledger comes last and says that all of it is there."""
-        super().show(run, summary)
-        run.storage.put_json(run.path("ledger.json"), summary["ledger"])
+        """The ledger comes last and says that all of it is there: shown again where something else is expected now."""
+        told = {**summary, "expectations": self.expectations(summary)}
+        super().show(run, told)
+        run.storage.put(run.path("report.md"), curate_markdown.render(told).encode("utf-8", "replace"))
+        run.storage.put_json(run.path("summary.json"), told)
+        run.storage.put_json(run.path("ledger.json"), self._ledger(summary))
 
     def is_shown(self, run: Run, summary: dict[str, Any]) -> bool:
-        return bool(run.storage.get_json(run.path("ledger.json")) == summary["ledger"])
+        return bool(run.storage.get_json(run.path("ledger.json")) == self._ledger(summary))
+
+    def _ledger(self, summary: dict[str, Any]) -> dict[str, Any]:
+        expected = self.expectations(summary)
+        return {**summary["ledger"], **({"expectations": expected} if expected else {})}
 
 
 class Curate(Curating):
@@ -94,6 +108,8 @@ class Curate(Curating):
             "evaluation": evaluation_index.publish(storage.uri, loaded.spec, say),
         }
         self.base |= self.published
+        #: The groups of duplicates, once they are found.
+        self.grouped: Grouped | None = None
 
     def meaning(self) -> dict[str, Any]:
         inputs = {name: [[list(file.uris), file.fingerprint] for file in files] for name, files in self.found.items()}
@@ -122,12 +138,10 @@ class Curate(Curating):
         if spec.decontaminate:
             self._decontaminate(plan, spec.decontaminate, resources)
         decided = self._dedup(plan, annotated, resources) if spec.dedup.exact or spec.dedup.near else {}
-        items = [
-            {"shard": shard, "decided": decided.get(shard["index"]), "prefix": run.units("select").prefix}
-            for shard in plan
-        ]
+        told = {"prefix": run.units("select").prefix, "rows": sum(done["rows"] for done in annotated)}
+        items = [{"shard": shard, "decided": decided.get(shard["index"]), **told} for shard in plan]
         self.stage("select", select.select_shard, items, resources)
-        return self._finish(plan, facts)
+        return self._finish(plan, resources, facts)
 
     def _plan(self) -> list[dict[str, Any]]:
         units = self.run_.units("plan")
@@ -149,20 +163,26 @@ class Curate(Curating):
         group_key = groups.key(spec, named)
         count, text = sum(rows.values()), sum(shard["text_size"] for shard in plan)
         alone, whole = self._alone(groups.memory(spec, count), resources), None
+        self.grouped = Grouped(named, text // max(count, 1))
         if alone:
             (found,) = self.stage("groups", groups.find_groups, [{"shards": named, "key": group_key}], alone)
             whole = group_key
+            self.grouped.keys, self.grouped.rows = {group_key: [shard["index"] for shard in named]}, found["rows"]
             alone = self._alone(decide.memory(spec, found["rows"], text // max(count, 1)), resources)
         if alone:
             decided = {"prefix": prefix, "key": "decisions"}
             self.stage("decide", decide.decide, [{"shards": named, "groups": group_key, **decided}], alone)
-            return {shard["index"]: decided for shard in plan}
+            self.grouped.decided = {shard["index"]: decided for shard in plan}
+            return self.grouped.decided
         chosen = layout.plan(spec, [(shard["index"], rows[shard["index"]]) for shard in named], text)
         self.events.add("dedup layout", ranges=len(chosen.ranges), partitions=chosen.partitions, spill=chosen.spill)
         stages = Distributed(self.storage, self.stage, chosen, named, group_key, prefix, resources)
         if not whole:
             stages.find_groups(spec.resources.components, engine.largest_memory() // 2)
-        return {index: decided for decided in stages.decide(whole) for index in decided["shards"]}
+            self.grouped.keys, self.grouped.rows = stages.groups()
+        decisions = stages.decide(whole)
+        self.grouped.decided = {index: decided for decided in decisions for index in decided["shards"]}
+        return self.grouped.decided
 
     def _alone(self, memory: int, resources: engine.Resources) -> engine.Resources | None:
         """The resources of a single task of deduplication; None where it is to be many, or no node has the memory."""
@@ -193,9 +213,10 @@ class Curate(Curating):
         for done in self.stage("boilerplate: lines", boilerplate_stages.lines_of, items, resources):
             plan[done["index"]]["boilerplate"] = {"file": done["file"], "digest": done["digest"]}
 
-    def _finish(self, plan: list[dict[str, Any]], facts: dict[str, Any]) -> Outcome:
+    def _finish(self, plan: list[dict[str, Any]], resources: engine.Resources, facts: dict[str, Any]) -> Outcome:
         run = self.run_
         collected = result.collect(self.storage, run, self.spec, plan)
+        told = sensitivity.tell(self.stage, run, self.spec, plan, collected, self.grouped, resources)
         summary = result.summary(
             collected,
             run,
@@ -210,6 +231,8 @@ class Curate(Curating):
                 "models": {"language": language.identity(self.spec.language.engine)},
             },
         )
+        summary |= told
+        summary["expectations"] = self.expectations(summary)
         places = result.publish(run, self.spec, collected, summary)
         kept = summary["ledger"]["total"]["kept"]
         return self.finish(summary, {**places, "cluster": facts, "resources_used": collected.resources, "kept": kept})

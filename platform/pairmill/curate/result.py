@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,13 +11,15 @@ from pairmill import __version__
 from pairmill.curate import against, select, shardfiles, thresholds
 from pairmill.curate.decontamination import stages as decontamination
 from pairmill.curate.samples import Samples
+from pairmill.curate.statistics import Statistics
 from pairmill.pairs import sources
 from pairmill.pairs.ledger import Counts, ledger
 from pairmill.runs.record import Run
 from pairmill.runs.storage import Storage
 from pairmill.runs.units import digest
-from pairmill.spec.curate import CurateSpec, Expect
+from pairmill.spec.curate import CurateSpec
 from pairmill.spec.load import LoadedSpec
+from pairmill.spec.rule import Rule
 
 QUARANTINE_SHOWN = 200
 
@@ -27,19 +30,27 @@ class Collected:
 
     counts: dict[str, Counts]
     files: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    languages: dict[tuple[str, str], Counter[str]] = field(default_factory=dict)
+    #: Rows by input, the two languages ("": not known) and reason or "kept".
+    by_pair: dict[tuple[str, str, str], Counter[str]] = field(default_factory=dict)
     identified: Counter[tuple[str, str]] = field(default_factory=Counter)
     cleaning: Counter[str] = field(default_factory=Counter)
     samples: Samples = field(default_factory=lambda: Samples(0))
+    statistics: Statistics = field(default_factory=lambda: Statistics([], 0))
     quarantine: list[dict[str, Any]] = field(default_factory=list)
     resources: dict[str, Any] = field(default_factory=dict)
     keys: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def languages(self) -> dict[tuple[str, str], Counter[str]]:
+        """The same by languages alone."""
+        return by_languages(self.by_pair)
 
 
 def collect(storage: Storage, run: Run, spec: CurateSpec, plan: list[dict[str, Any]]) -> Collected:
     """Read every unit's manifest and add up. Raises PairmillError where the ledger does not balance."""
     collected = Collected({spec_input.name: Counts() for spec_input in spec.inputs})
     collected.samples = Samples(spec.report.samples_per_reason)
+    collected.statistics = Statistics(select.score_columns(spec), 0)
     work: dict[str, list[dict[str, Any]]] = {"annotate": [], "select": []}
     units = run.units(select.STAGE)
     for shard in plan:
@@ -88,8 +99,8 @@ def _add_selected(
     storage: Storage, collected: Collected, counts: Counts, shard: dict[str, Any], selected: dict[str, Any]
 ) -> None:
     counts.add(Counts(kept=selected["kept"], rejected=Counter(selected["rejected"])))
-    for anchor, positive, reasons in selected["languages"]:
-        collected.languages.setdefault((anchor, positive), Counter()).update(reasons)
+    add_languages(collected.by_pair, selected["languages"])
+    collected.statistics.merge(storage, selected["statistics"])
     rows = {"kept": selected["kept"], "rejected": sum(selected["rejected"].values()), "dedup_index": selected["kept"]}
     for part, path in selected["files"].items():
         collected.files.setdefault(part, []).append({"path": path, "rows": rows[part], "shard": shard["index"]})
@@ -105,6 +116,19 @@ def _add_selected(
                     collected.quarantine += [_preview(row) for row in batch.to_pylist()]
                     if len(collected.quarantine) >= QUARANTINE_SHOWN:
                         break
+
+
+def add_languages(by_pair: dict[tuple[str, str, str], Counter[str]], languages: list[list[Any]]) -> None:
+    """Add the `languages` of a unit of the stage select."""
+    for source, anchor, positive, reasons in languages:
+        by_pair.setdefault((source, anchor, positive), Counter()).update(reasons)
+
+
+def by_languages(by_pair: dict[tuple[str, str, str], Counter[str]]) -> dict[tuple[str, str], Counter[str]]:
+    languages: dict[tuple[str, str], Counter[str]] = {}
+    for (_, anchor, positive), reasons in sorted(by_pair.items()):
+        languages.setdefault((anchor, positive), Counter()).update(reasons)
+    return languages
 
 
 def _preview(row: dict[str, Any]) -> dict[str, Any]:
@@ -158,7 +182,8 @@ def summary(
         "command": facts["command"],
         "ledger": balance,
         "inputs": input_facts(loaded, found),
-        "languages": [language_row(pair, reasons) for pair, reasons in sorted(collected.languages.items())],
+        **language_rows(collected.by_pair),
+        **collected.statistics.summary(score_facts(thresholds.scored_rules(spec))),
         "declared_identified": [
             {"declared": declared or None, "identified": identified or None, "rows": rows}
             for (declared, identified), rows in collected.identified.most_common()
@@ -171,7 +196,22 @@ def summary(
         "samples": _with_partners(run.storage, collected),
         "quarantine": collected.quarantine,
         "quarantine_total": sum(balance["total"]["quarantine"].values()),
-        "expectations": expectations(spec.expect, balance["total"]),
+    }
+
+
+def language_rows(by_pair: dict[tuple[str, str, str], Counter[str]]) -> dict[str, list[dict[str, Any]]]:
+    """The summary's `languages` and `by_pair`."""
+    languages = [language_row(pair, reasons) for pair, reasons in sorted(by_languages(by_pair).items())]
+    by_input = [{"input": key[0], **language_row(key[1:], reasons)} for key, reasons in sorted(by_pair.items())]
+    return {"languages": languages, "by_pair": by_input}
+
+
+def score_facts(rules: Iterable[Rule]) -> dict[str, dict[str, Any]]:
+    """What a report says of each score column of some rules, by column."""
+    return {
+        column: {"rule": rule.name, "direction": rule.direction, "describe": rule.describe}
+        for rule in rules
+        for column in rule.columns
     }
 
 
@@ -208,22 +248,6 @@ def _with_partners(storage: Storage, collected: Collected) -> dict[str, list[dic
         partner = partners[row["duplicate_of"]]
         row["duplicate_text"] = f"{partner['anchor'][:2000]}\n{partner['positive'][:2000]}"
     return rows
-
-
-def expectations(expect: Expect, total: dict[str, Any]) -> list[dict[str, Any]]:
-    """What the spec expects of the ledger's totals, and whether it holds."""
-    wanted = expect.kept_share
-    if (wanted.min, wanted.max) == (0, 1):
-        return []
-    share = total["kept"] / max(total["rows_in"], 1)
-    return [
-        {
-            "what": "kept_share",
-            "found": round(share, 4),
-            "allowed": f"{wanted.min} to {wanted.max}",
-            "holds": wanted.min <= share <= wanted.max,
-        }
-    ]
 
 
 def publish(run: Run, spec: CurateSpec, collected: Collected, summary: dict[str, Any]) -> dict[str, str]:

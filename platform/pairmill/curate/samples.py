@@ -28,11 +28,11 @@ class Samples:
     def add(self, kept: pa.Table, rejected: pa.Table) -> np.ndarray:
         """Offer rows; return which of `rejected` were taken for now."""
         taken = np.zeros(len(rejected), bool)
-        self._offer("kept", kept.select(COLUMNS), _ranks(kept))
-        ranks, reasons = _ranks(rejected), rejected["reason"].combine_chunks()
+        self._offer("kept", kept.select(COLUMNS), ranks(kept))
+        order, reasons = ranks(rejected), rejected["reason"].combine_chunks()
         for reason in pc.unique(reasons).to_pylist():
             where = np.flatnonzero(np.asarray(pc.equal(reasons, reason)))
-            chosen = self._offer(reason, rejected.select(COLUMNS + DECIDED).take(where), ranks[where])
+            chosen = self._offer(reason, rejected.select(COLUMNS + DECIDED).take(where), order[where])
             taken[where[chosen]] = True
         return taken
 
@@ -62,7 +62,7 @@ class Samples:
         self._rows[name] = merged[: self._size]
 
 
-def _ranks(table: pa.Table) -> np.ndarray:
+def ranks(table: pa.Table) -> np.ndarray:
     """A hash of each row's origin as a non-negative int64."""
     if not len(table):
         return np.empty(0, np.int64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,7 @@ import pyarrow.compute as pc
 from pairmill.curate import against, annotate, decide, exclude, shardfiles, thresholds
 from pairmill.curate.decontamination import stages as decontamination
 from pairmill.curate.samples import Samples
+from pairmill.curate.statistics import Statistics
 from pairmill.pairs.batch import QUARANTINE
 from pairmill.pairs.schema import PAIR
 from pairmill.pairs.shards import input_of
@@ -22,7 +24,7 @@ from pairmill.runs.storage import Storage, open_storage
 from pairmill.runs.units import Stopwatch, Units
 from pairmill.spec.curate import CurateSpec
 
-VERSION = 3
+VERSION = 4
 STAGE = "select"
 DECISION = pa.schema(
     [
@@ -49,8 +51,12 @@ def rejected_schema(spec: CurateSpec) -> pa.Schema:
 
 
 def _scores(spec: CurateSpec) -> list[pa.Field]:
-    columns = (column for rule in thresholds.scored_rules(spec) for column in rule.columns)
-    return [pa.field(column, pa.float32()) for column in sorted(columns)]
+    return [pa.field(column, pa.float32()) for column in score_columns(spec)]
+
+
+def score_columns(spec: CurateSpec) -> list[str]:
+    """The score columns of a run's kept rows, by name."""
+    return sorted(column for rule in thresholds.scored_rules(spec) for column in rule.columns)
 
 
 @dataclass
@@ -59,16 +65,24 @@ class Tally:
 
     kept: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
-    languages: dict[tuple[str, str], Counter[str]] = field(default_factory=dict)
+    #: Rows by source, the two languages ("": not known) and reason or "kept".
+    languages: dict[tuple[str, str, str], Counter[str]] = field(default_factory=dict)
 
-    def add(self, anchor_lang: pa.Array, positive_lang: pa.Array, reason: np.ndarray) -> None:
-        rows = pa.table({"a": pc.fill_null(anchor_lang, ""), "p": pc.fill_null(positive_lang, ""), "reason": reason})
-        for row in rows.group_by(["a", "p", "reason"]).aggregate([([], "count_all")]).to_pylist():
-            self.languages.setdefault((row["a"], row["p"]), Counter())[row["reason"]] += row["count_all"]
+    def add(self, rows: pa.Table, reason: pa.ChunkedArray) -> None:
+        languages = {name: pc.fill_null(rows[name], "") for name in ("anchor_lang", "positive_lang")}
+        table = pa.table({"source": rows["source"], **languages, "reason": pc.fill_null(reason, "kept")})
+        for *key, fate, count in _counted(table):
+            self.languages.setdefault((key[0], key[1], key[2]), Counter())[fate] += count
 
     def to_json(self) -> dict[str, Any]:
-        languages = [[a, p, dict(counts)] for (a, p), counts in sorted(self.languages.items())]
+        languages = [[*key, dict(sorted(counts.items()))] for key, counts in sorted(self.languages.items())]
         return {"kept": self.kept, "rejected": dict(self.rejected), "languages": languages}
+
+
+def _counted(table: pa.Table) -> Iterator[tuple[Any, ...]]:
+    """The distinct rows of a table, each with their number."""
+    counted = table.group_by(table.column_names).aggregate([([], "count_all")])
+    yield from zip(*(counted[name].to_pylist() for name in [*table.column_names, "count_all"]), strict=True)
 
 
 def select_shard(item: dict[str, Any]) -> dict[str, Any]:
@@ -93,6 +107,7 @@ def _select(storage: Storage, spec: CurateSpec, item: dict[str, Any], run: str, 
     exclusions = exclude.load(item["storage"], item["exclude"])
     leaks = decontamination.contaminated(storage, item.get("contaminated"), shard["index"])
     tally, samples = Tally(), Samples(spec.report.samples_per_reason)
+    statistics = Statistics(score_columns(spec), item.get("rows", 0))
     unique = f"{name}-{item['attempt']}-{np.random.default_rng().integers(1 << 32):08x}"
     paths = {part: f"{run}/{part}/{unique}.parquet" for part in ("kept", "rejected", "dedup_index")}
     index_columns = ["exact", "signature"] if spec.dedup.near else ["exact"]
@@ -115,7 +130,8 @@ def _select(storage: Storage, spec: CurateSpec, item: dict[str, Any], run: str, 
             opted_out = exclusions.matches(table)
             rejected = rejections(rows, thresholds.apply(rules, table), rules, decided, opted_out, leaks)
             keeps = pc.is_null(rejected["reason"])
-            tally.add(rows["anchor_lang"], rows["positive_lang"], pc.fill_null(rejected["reason"], "kept"))
+            tally.add(rows, rejected["reason"])
+            statistics.add(table, np.asarray(keeps))
             kept, lost = rows.filter(keeps), rejected.filter(pc.invert(keeps))
             chosen = samples.add(kept, lost)
             kept_file.write_table(kept)
@@ -125,8 +141,11 @@ def _select(storage: Storage, spec: CurateSpec, item: dict[str, Any], run: str, 
             tally.rejected.update({row["values"]: row["counts"] for row in pc.value_counts(lost["reason"]).to_pylist()})
     samples_path = f"{run}/samples/{unique}.json"
     storage.put(samples_path, json.dumps(samples.to_json()).encode("utf-8", "replace"))
+    statistics_path = f"{run}/statistics/{unique}.parquet"
+    statistics.write(storage, statistics_path)
     quarantine = _copy_quarantine(storage, shard, f"{run}/quarantine/{unique}.parquet")
-    return {**tally.to_json(), "files": paths, "samples": samples_path, "quarantine": quarantine}
+    told = {"samples": samples_path, "statistics": statistics_path}
+    return {**tally.to_json(), "files": paths, **told, "quarantine": quarantine}
 
 
 def _rows(table: pa.Table, schema: pa.Schema, ids: np.ndarray, spec_input: Any) -> pa.Table:

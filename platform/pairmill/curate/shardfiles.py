@@ -78,13 +78,27 @@ def rows_at(
     rows: dict[int, dict[str, Any]] = {}
     for shard in np.unique(wanted >> SHARD_BITS).tolist():
         numbers = wanted[wanted >> SHARD_BITS == shard] & ((1 << SHARD_BITS) - 1)
-        for first, table in read(storage, keys[shard], columns):
-            here = numbers[(numbers >= first) & (numbers < first + len(table))]
-            for number, row in zip(here.tolist(), table.take(here - first).to_pylist(), strict=True):
-                rows[(shard << SHARD_BITS) | number] = row
-            if not len(numbers) or first + len(table) > numbers[-1]:
-                break
+        for number, row in _rows_of(storage, keys[shard], numbers, columns):
+            rows[(shard << SHARD_BITS) | number] = row
     return rows
+
+
+def _rows_of(
+    storage: Storage, key: str, numbers: np.ndarray, columns: Sequence[str]
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Rows of a shard by ascending numbers; row groups that have none are not read."""
+    first = 0
+    for chunk in chunks(storage, key):
+        if np.searchsorted(numbers, first) == np.searchsorted(numbers, first + chunk["rows"]):
+            first += chunk["rows"]
+            continue
+        with storage.open_parquet(chunk["file"]) as file, storage.reading(chunk["file"]):
+            for group in range(file.num_row_groups):
+                low, high = np.searchsorted(numbers, [first, first + file.metadata.row_group(group).num_rows])
+                if low < high:
+                    table = file.read_row_group(group, columns=list(columns)).take(pa.array(numbers[low:high] - first))
+                    yield from zip(numbers[low:high].tolist(), table.to_pylist(), strict=True)
+                first += file.metadata.row_group(group).num_rows
 
 
 def matrix(column: pa.ChunkedArray | pa.Array, kind: type) -> np.ndarray:

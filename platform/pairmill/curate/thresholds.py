@@ -122,10 +122,16 @@ def rules_for(spec: CurateSpec, form: str) -> list[Rule]:
     ]
 
 
-def active_rules(filters: Filters, min_confidence: float, table: Mapping[str, Rule] = RULES) -> list[ActiveRule]:
+def active_rules(
+    filters: Filters,
+    min_confidence: float,
+    table: Mapping[str, Rule] = RULES,
+    moved: Mapping[str, Mapping[str, float]] | None = None,
+) -> list[ActiveRule]:
     """The rules that the filters switch on, for all texts or for some language, in the order of the table.
 
-    The rule `language` takes its max from `min_confidence` unless a max is set.
+    The rule `language` takes its max from `min_confidence` unless a max is set. `moved`: bounds to set otherwise, by
+    rule and `min` or `max`; what has bounds of its own for a language or pair keeps them.
     """
     rules = []
     for name, rule in table.items():
@@ -135,6 +141,8 @@ def active_rules(filters: Filters, min_confidence: float, table: Mapping[str, Ru
         active = ActiveRule(rule, low, high, enabled=filters.preset in rule.presets)
         if name in filters.rules:
             active = _changed(active, filters.rules[name])
+        at = (moved or {}).get(name, {})
+        active = replace(active, min=at.get("min", active.min), max=at.get("max", active.max))
         per_language = {canonical(code): other for code, other in _per_language(active, filters)}
         per_pair = {
             (canonical(anchor), canonical(positive)): _changed(active, settings[name])
@@ -161,13 +169,13 @@ def apply(rules: list[ActiveRule], table: pa.Table) -> Verdict:
     """Judge every row of a table that has the rules' score columns, `anchor_lang` and `positive_lang`."""
     assert len(rules) <= MOST_ACTIVE, "the spec's filters allow no more"
     rows = len(table)
-    languages = _Languages(table["anchor_lang"]), _Languages(table["positive_lang"])
+    languages = Languages(table["anchor_lang"]), Languages(table["positive_lang"])
     first, failing = np.full(rows, -1, np.int16), np.zeros(rows, np.uint64)
     value, threshold = np.full(rows, np.nan, np.float32), np.full(rows, np.nan, np.float32)
     for number, active in enumerate(rules):
         for column in active.rule.columns:
-            scores = _scores(table[column])
-            low, high = _bounds(active, column, *languages)
+            scores = numbers(table[column])
+            low, high = bounds_of(active, column, *languages)
             below, above = scores < low, scores > high
             failed = below | above
             if not failed.any():
@@ -182,16 +190,16 @@ def apply(rules: list[ActiveRule], table: pa.Table) -> Verdict:
 
 def unscored(rules: list[ActiveRule], table: pa.Table) -> np.ndarray:
     """Which rows (n,) of such a table have no value where one of the rules has a bound for them."""
-    languages = _Languages(table["anchor_lang"]), _Languages(table["positive_lang"])
+    languages = Languages(table["anchor_lang"]), Languages(table["positive_lang"])
     lacking = np.zeros(len(table), bool)
     for active in rules:
         for column in active.rule.columns:
-            low, high = _bounds(active, column, *languages)
-            lacking |= np.isnan(_scores(table[column])) & (np.isfinite(low) | np.isfinite(high))
+            low, high = bounds_of(active, column, *languages)
+            lacking |= np.isnan(numbers(table[column])) & (np.isfinite(low) | np.isfinite(high))
     return lacking
 
 
-class _Languages:
+class Languages:
     """A column of languages as distinct codes and, per row, which of them (the last one: null)."""
 
     def __init__(self, column: pa.ChunkedArray) -> None:
@@ -202,7 +210,7 @@ class _Languages:
         self.which = encoded.indices.fill_null(len(self.codes) - 1).to_numpy(zero_copy_only=False)
 
 
-def _bounds(active: ActiveRule, column: str, anchor: _Languages, positive: _Languages) -> tuple[np.ndarray, np.ndarray]:
+def bounds_of(active: ActiveRule, column: str, anchor: Languages, positive: Languages) -> tuple[np.ndarray, np.ndarray]:
     """Lowest and highest passing score per row, float32: arrays (n,), or (1,) where no language differs."""
     if not active.per_language and not active.per_pair:
         low, high = np.array([active.bounds], np.float32).T
@@ -216,10 +224,11 @@ def _bounds(active: ActiveRule, column: str, anchor: _Languages, positive: _Lang
     return low, high
 
 
-def _scores(column: pa.ChunkedArray) -> np.ndarray:
+def numbers(column: pa.ChunkedArray) -> np.ndarray:
+    """A score column as floats (n,), NaN where there is no score."""
     whole = column.combine_chunks()
-    numbers = whole.cast(pa.float64()) if pa.types.is_integer(whole.type) else whole
-    return numbers.fill_null(np.nan).to_numpy(zero_copy_only=False)
+    floats = whole.cast(pa.float64()) if pa.types.is_integer(whole.type) else whole
+    return floats.fill_null(np.nan).to_numpy(zero_copy_only=False)
 
 
 def _codes(language: str | None) -> tuple[str, ...]:

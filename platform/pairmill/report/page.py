@@ -1,7 +1,9 @@
 """The run's page: one HTML file that needs nothing else, whatever the rows hold.
 
 1. `view.prepare` turns the summary (plain JSON) into what the page shows: sorted, bounded, formatted.
-2. A Jinja2 template writes it (`templating.py`: nothing that comes from the rows can act on the page).
+2. A Jinja2 template writes it (`templating.py`: nothing that comes from the rows can act on the page). Its one script,
+   `templates/curate.js`, is allowed by its digest; it searches, filters and moves thresholds over what the page already
+   says in its tables, and the page can be read without it.
 3. A page above `LARGEST` bytes is written again with shorter sample texts, then with fewer samples.
 """
 
@@ -10,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pairmill.report.templating import template
+from pairmill.report.sample_view import texts
+from pairmill.report.templating import script, template
 from pairmill.report.view import prepare
 
 LARGEST = 5_000_000
@@ -18,30 +21,22 @@ LARGEST = 5_000_000
 TEXT_CHARACTERS, SHORTEST_TEXT, SAMPLES = 1000, 40, 2000
 
 
-def _text_bytes(view: Mapping[str, Any]) -> int:
-    rows = [row for group in view["groups"] for row in group["rows"]]
-    texts = [row[part] for row in rows for part in ("anchor", "positive", "duplicate") if row[part]]
-    leaks = (view["contamination"] or {}).get("samples", ())
-    texts += [row[part] for row in leaks for part in ("evaluation", "around")]
-    return sum(len(text["html"].encode()) for text in texts)
-
-
 def render(summary: Mapping[str, Any]) -> str:
     """The page for a run's summary (its shape: the docstring of `view`), at most 5 MB in UTF-8.
 
     Lists may be empty and values null; a run that failed early, without a ledger, has a page too.
     """
-    written = template("curate.html.j2")
+    written, acting = template("curate.html.j2"), script("curate.js")
     characters, samples = TEXT_CHARACTERS, SAMPLES
     while True:
         view = prepare(summary, characters, samples)
-        page = written.render(view)
+        page = written.render(view, script=acting)
         size = len(page.encode())
         if size <= LARGEST or samples == 1:
             return page
-        texts = _text_bytes(view)
-        room = LARGEST - (size - texts)
+        shown = sum(len(text["html"].encode()) for text in texts(view))
+        room = LARGEST - (size - shown)
         if characters > SHORTEST_TEXT and room > 0:
-            characters = max(SHORTEST_TEXT, int(0.95 * characters * room / texts))
+            characters = max(SHORTEST_TEXT, int(0.95 * characters * room / shown))
         else:
             samples = max(1, samples // 4)

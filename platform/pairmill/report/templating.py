@@ -1,19 +1,36 @@
 """The templates of all pages.
 
 Autoescape is always on, and every value that is no markup goes through `show.one_line` first, so that no name, path or
-message can act on a page, or fail to encode. A page holds no script, and its Content-Security-Policy forbids scripts
-and every request.
+message can act on a page, or fail to encode. A page's Content-Security-Policy forbids every request, and all scripts
+but one of our own, named by its digest, on the pages that have it.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from functools import lru_cache
-from typing import Any
+from importlib.resources import files
+from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from pairmill.report import show
+
+
+class Script(NamedTuple):
+    """A script of `templates/`, and its digest as a Content-Security-Policy names it."""
+
+    code: Markup
+    digest: str
+
+
+@lru_cache
+def script(name: str) -> Script:
+    code = files("pairmill.report").joinpath("templates", name).read_text("utf-8").strip()
+    digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
+    return Script(Markup(code), f"sha256-{digest}")
 
 
 def template(name: str) -> Template:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from pairmill.spec.base import Bytes, Model, Names
 from pairmill.spec.clean import Clean, clean_by_preset
 from pairmill.spec.decontaminate import Decontaminate
 from pairmill.spec.dedup import Dedup
+from pairmill.spec.expect import Expect
 from pairmill.spec.filters import Filters
 from pairmill.spec.inputs import Input
 
@@ -29,23 +31,7 @@ class Output(Model):
 
 class Report(Model):
     samples_per_reason: int = Field(50, ge=0, le=1000)
-
-
-class Share(Model):
-    min: float = Field(0, ge=0, le=1)
-    max: float = Field(1, ge=0, le=1)
-
-    @model_validator(mode="after")
-    def _possible(self) -> Share:
-        if self.min > self.max:
-            raise ValueError(f"min {self.min:g} is above max {self.max:g}: it could never hold")
-        return self
-
-
-class Expect(Model):
-    """Checked when the job has finished; exit code 3 where one does not hold."""
-
-    kept_share: Share = Share()
+    sensitivity: bool = Field(True, description="What the run would keep if each threshold were another.")
 
 
 class Resources(Model):
@@ -103,6 +89,12 @@ class CurateSpec(Model):
                 "clean.boilerplate counts lines by the site of the rows' `url`, and no input has one: name the column "
                 "or field that holds it, columns: {url: ..}, or switch boilerplate off"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _expects_what_there_is(self) -> CurateSpec:
+        for path, problem in self.expect.problems([item.name for item in self.inputs]):
+            raise PydanticCustomError("value_error", "{error}", {"error": problem, "path": path})
         return self
 
     @field_validator("inputs")

@@ -8,7 +8,8 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from pairmill.spec.base import Model, Names, TaskResources
-from pairmill.spec.curate import Expect, Output, Report
+from pairmill.spec.curate import Output, Report
+from pairmill.spec.expect import Expect
 from pairmill.spec.filters import Filters
 
 _DONE_BY_THE_RUN = ("clean", "language", "dedup", "exclude", "decontaminate")

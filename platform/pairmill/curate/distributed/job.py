@@ -65,6 +65,12 @@ class Distributed:
             self._delete(name, count, ("bands", "labels", "links", "exact"))
         units.commit(finished, {})
 
+    def groups(self) -> tuple[dict[str, list[int]], int]:
+        """Where the groups are: the keys of committed units, each with the shards that are in it; and rows in all."""
+        units, keys = Units(self._storage, PREFIX), [key(self._at, "groups", n) for n in range(len(self._shards))]
+        rows = sum((units.get(name) or {})["rows"] for name in keys)
+        return {name: list(shards) for name, shards in zip(keys, self._layout.ranges, strict=True)}, rows
+
     def _make_groups(self, method: str, link_memory: int) -> None:
         if not any(self._committed("bands-0", number) for number in range(len(self._shards))):
             check_disk(self._storage, self._layout.spill)
