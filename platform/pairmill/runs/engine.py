@@ -53,7 +53,7 @@ def start(address: str | None, cpus: int | None) -> dict[str, Any]:
     if ours:
         quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
         if address == "local":
-            ray.init(address="local", num_cpus=cpus, include_dashboard=False, object_store_memory=256_000_000, **quiet)
+            _start_here({"num_cpus": cpus, **quiet})
         else:
             _connect(address, quiet)
         # Ray's own handler would end the driver without a word; a job that is stopped says so and resumes.
@@ -72,6 +72,24 @@ def start(address: str | None, cpus: int | None) -> dict[str, Any]:
         "memory": resources.get("memory", 0),
         "started_here": ours,
     }
+
+
+def _start_here(options: dict[str, Any]) -> None:
+    """Start Ray on this machine. Its processes wait for each other only so long; on an overloaded machine, once more."""
+    import ray
+
+    for _ in range(2):
+        try:
+            ray.init(address="local", include_dashboard=False, object_store_memory=256_000_000, **options)
+            return
+        except Exception as error:  # Ray raises no class of its own
+            if "timed out during startup" not in str(error):
+                raise
+            ray.shutdown()
+    raise PairmillError(
+        "Ray did not start on this machine in its time, twice: other work leaves it too little CPU. "
+        "Run the command again when the machine is less busy."
+    )
 
 
 def _connect(address: str, options: dict[str, Any]) -> None:
