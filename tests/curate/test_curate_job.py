@@ -99,7 +99,7 @@ class TestCurate:
         first = curate(tmp_path, corpus / "*.jsonl")
         second = curate(tmp_path, corpus / "*.jsonl", "filters.rules.length_ratio.max=1.5", "filters.rules.numbers=off")
         assert second.run.id != first.run.id
-        assert set(committed(second.run)) == {"decide", "select"}
+        assert set(committed(second.run)) == {"decide", "select", "sensitivity: rows", "sensitivity: groups"}
         assert second.summary["ledger"]["total"]["rejected"]["length_ratio"] > first.summary["ledger"]["total"][
             "rejected"
         ].get("length_ratio", 0)
