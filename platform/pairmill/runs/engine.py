@@ -75,7 +75,7 @@ def start(address: str | None, cpus: int | None) -> dict[str, Any]:
 
 
 def _start_here(options: dict[str, Any]) -> None:
-    """Start Ray on this machine. Its processes wait for each other only so long; on an overloaded machine, once more."""
+    """Start Ray on this machine, once more where it is so busy that Ray's processes do not find each other in time."""
     import ray
 
     for _ in range(2):
