@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from pairmill.report.charts import Axis, brief, curve, histogram, signed
+from pairmill.report.charts import Axis, brief, curve, histogram
 from pairmill.report.plot import HIGH, WIDE
+from pairmill.report.show import signed
 
 LOG = (0.0, 1.0, 10.0, 100.0, 1000.0)
 

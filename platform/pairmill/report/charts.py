@@ -105,10 +105,6 @@ def brief(number: float) -> str:
     return f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.3g}"
 
 
-def signed(change: int) -> str:
-    return f"+{change:,}" if change > 0 else f"−{-change:,}" if change < 0 else "0"
-
-
 def histogram(name: str, facts: Mapping[str, Any], marks: Sequence[tuple[float, str]] = ()) -> Histogram | None:
     """The drawing of a score's `edges` and `counts`, with thresholds as (value, label); None where nothing counted."""
     counts, edges = facts.get("counts") or {}, tuple(facts.get("edges") or ())
@@ -158,7 +154,7 @@ def curve(facts: Mapping[str, Any], rows_in: int) -> Curve | None:
             x=round(100 * number / (len(found) - 1), 2),
             y=round(100 * (rows - up[0]) / (up[-1] - up[0]), 2),
             kept=rows,
-            change=signed(rows - kept[now]),
+            change=show.signed(rows - kept[now]),
             share=show.share(rows, rows_in),
             pairs=[_of(point, name) for name in pairs],
         )

@@ -64,7 +64,7 @@ def figures(found: Json) -> list[tuple[str, str, str]]:
     """The four key numbers: (kind, number, what it counts)."""
     total = found["total"]
     return [
-        ("in", view.signed(found["b"]["kept"] - found["a"]["kept"]), "rows kept, B less A"),
+        ("in", show.signed(found["b"]["kept"] - found["a"]["kept"]), "rows kept, B less A"),
         ("rejected", show.whole(total["lost"]), "kept in A, rejected in B"),
         ("kept", show.whole(total["gained"]), "rejected in A, kept in B"),
         ("unreadable", show.whole(total["other"]), "rejected for another reason"),

@@ -11,11 +11,6 @@ REASONS_NAMED, PATHS_NAMED = 3, 4
 Json = Mapping[str, Any]
 
 
-def signed(number: int) -> str:
-    """`+1,200`, `−30`, `0`."""
-    return f"{number:+,}".replace("-", "−") if number else "0"
-
-
 def points(one: float, other: float) -> str:
     """The difference of two shares in percentage points: `+2.3`."""
     return f"{100 * (other - one):+.1f}".replace("-", "−")
@@ -96,7 +91,7 @@ def _rows(found: Json) -> str:
 def reasons(line: Json, named: int = REASONS_NAMED) -> str:
     """The reasons that are furthest apart: `length_ratio +120, near_duplicate −3`."""
     apart = [(name, b - a) for name, (a, b) in line["reasons"].items() if a != b]
-    told = [f"{show.one_line(name, 60)} {signed(difference)}" for name, difference in apart[:named]]
+    told = [f"{show.one_line(name, 60)} {show.signed(difference)}" for name, difference in apart[:named]]
     return ", ".join([*told, f"{len(apart) - named} more"] if len(apart) > named else told)
 
 
@@ -109,7 +104,7 @@ def counts(line: Json) -> list[str]:
         show.whole(rows_b),
         show.whole(kept_a),
         show.whole(kept_b),
-        signed(kept_b - kept_a),
+        show.signed(kept_b - kept_a),
         show.share(kept_a, rows_a),
         show.share(kept_b, rows_b),
         points(*shares) if rows_a and rows_b else "–",
@@ -130,7 +125,7 @@ def reason_rows(found: Json) -> list[tuple[str, list[str]]]:
             [
                 show.whole(a),
                 show.whole(b),
-                signed(b - a),
+                show.signed(b - a),
                 show.share(a, rows_in[0]),
                 show.share(b, rows_in[1]),
             ],

@@ -68,6 +68,11 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}"
 
 
+def signed(change: int) -> str:
+    """`+1,200`, `−30`, `0`."""
+    return f"{change:+,}".replace("-", "−") if change else "0"
+
+
 def share(part: float, of: float) -> str:
     """A percentage with one decimal; a part that is not nothing, or not all, never looks like it."""
     if not of:
