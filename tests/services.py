@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
@@ -29,6 +30,8 @@ Process = subprocess.Popen[bytes]
 BIN = Path(sys.executable).parent
 #: A token that an earlier `ray.init` left in the user's home would otherwise lock the clusters of the tests.
 NO_TOKEN = {"RAY_AUTH_MODE": "disabled"}
+#: What a node needs to have this checkout installed, as a cluster's image has a release.
+INSTALLED = {"PYTHONPATH": str(ROOT / "platform")}
 KEYS = {"AWS_ACCESS_KEY_ID": "pairmill", "AWS_SECRET_ACCESS_KEY": "pairmill-secret", "AWS_REGION": "us-east-1"}
 
 
@@ -163,6 +166,7 @@ class RayCluster:
     gcs_address: str
     folder: Path
     nodes: list[Process] = field(default_factory=list)
+    env: dict[str, str] = field(default_factory=lambda: NO_TOKEN)  # of the nodes, and of those who ask them
 
     def submit(self, *entrypoint: str, working_dir: Path, env: dict[str, str], timeout: float = 300) -> Outcome:
         """`ray job submit`, waiting for the job's end. Its output holds the job's."""
@@ -181,7 +185,7 @@ class RayCluster:
             "--",
             *entrypoint,
         ]
-        return _run(command, cwd=ROOT, env=clean_environment(**NO_TOKEN), timeout=timeout)
+        return _run(command, cwd=ROOT, env=clean_environment(**self.env), timeout=timeout)
 
     def add_node(self, *options: str, cpus: int = 1) -> Process:
         """One more raylet; returns when its ports answer."""
@@ -208,12 +212,12 @@ class RayCluster:
         log = self.folder / f"node{number}.log"
         with log.open("wb") as out:
             process = subprocess.Popen(
-                [sys.executable, "-m", "ray.scripts.scripts", "start", *options, *ours],
+                [sys.executable, "-m", "ray.scripts.scripts", "start", *ours, *options],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 cwd=self.folder,
-                env=clean_environment(**NO_TOKEN),
+                env=clean_environment(**self.env),
             )
         self.nodes.append(process)
         wait_for(lambda: listens(agent), process, log, f"raylet {number}")
@@ -224,23 +228,28 @@ class RayCluster:
             end(node)
 
     def add_worker(self, cpus: int = 1) -> Process:
-        return self.add_node("--address", self.gcs_address, cpus=cpus)
+        """A raylet with a temporary directory of its own: in a shared one, each would delete and unpack anew the
+        working directory of a job, under the feet of the others' processes."""
+        own = self.folder / f"n{len(self.nodes)}"
+        return self.add_node("--address", self.gcs_address, "--temp-dir", str(own), cpus=cpus)
 
 
 def _answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=2) as reply:
             return bool(reply.status == 200)
+    except urllib.error.HTTPError as error:
+        return error.code == 401  # it asks for a token
     except OSError:
         return False
 
 
 @contextmanager
-def start_ray_cluster(workers: int = 2) -> Iterator[RayCluster]:
+def start_ray_cluster(workers: int = 2, env: dict[str, str] = NO_TOKEN) -> Iterator[RayCluster]:
     """A head without CPUs (it holds the job server) and workers with one each, so that every task runs on a worker."""
     folder = Path(tempfile.mkdtemp(prefix="pm-ray-"))  # short: paths of Unix sockets end at 107 bytes
     gcs, dashboard = free_port(), free_port()
-    cluster = RayCluster(f"http://127.0.0.1:{dashboard}", f"127.0.0.1:{gcs}", folder)
+    cluster = RayCluster(f"http://127.0.0.1:{dashboard}", f"127.0.0.1:{gcs}", folder, env=env)
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         stack.callback(cluster.stop)
@@ -299,7 +308,7 @@ def pairmill_command(*arguments: str) -> list[str]:
 
 def pairmill_environment(**changes: str) -> dict[str, str]:
     """The environment in which `python -m pairmill` runs this checkout, from any directory."""
-    return clean_environment(PYTHONPATH=str(ROOT / "platform"), **changes)
+    return clean_environment(**{**INSTALLED, **changes})
 
 
 def run_pairmill(*arguments: str, env: dict[str, str] | None = None, cwd: Path = ROOT, timeout: float = 300) -> Outcome:

@@ -9,17 +9,20 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable
+from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import obstore
-from obstore.exceptions import BaseError
+from obstore.exceptions import BaseError, GenericError
 from obstore.store import AzureStore, GCSStore, LocalStore, ObjectStore, S3Store
 
 from pairmill.errors import StorageError
 
 SCHEMES = ("s3", "gs", "az")
+#: Failed requests are tried again for three minutes: by default obstore gives up after ten times, within two seconds.
+RETRIES: Any = {"max_retries": 1000, "retry_timeout": timedelta(minutes=3)}
 
 
 def is_remote(uri: str) -> bool:
@@ -42,14 +45,30 @@ def local_path(uri: str) -> Path:
 
 
 @lru_cache(maxsize=64)
-def bucket(root: str) -> ObjectStore:
+def bucket(root: str, patient: bool = True) -> ObjectStore:
     """The store of a bucket, `s3://bucket`."""
     scheme, _, name = root.partition("://")
+    retries = RETRIES if patient else None
     if scheme == "s3":
         endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
-        plain = endpoint.startswith("http://")
-        return S3Store(name, client_options={"allow_http": True} if plain else None, virtual_hosted_style_request=False)
-    return GCSStore(name) if scheme == "gs" else AzureStore(name)
+        options: Any = {"allow_http": True} if endpoint.startswith("http://") else None
+        return S3Store(name, client_options=options, virtual_hosted_style_request=False, retry_config=retries)
+    return GCSStore(name, retry_config=retries) if scheme == "gs" else AzureStore(name, retry_config=retries)
+
+
+def reach(uri: str) -> None:
+    """Ask an object store for something, without much patience: for the first time that a command meets it. Raises
+    StorageError where it does not answer."""
+    if not is_remote(uri):
+        return
+    root, prefix = split(uri)
+    try:
+        obstore.head(bucket(root, patient=False), f"{prefix}/probes/none".strip("/"))
+    except GenericError as error:
+        first = str(error).split("\n\nDebug source")[0].splitlines()[0]
+        raise StorageError(f"{uri}: cannot be reached: {first}. Check the URI, endpoint and credentials.") from error
+    except (BaseError, FileNotFoundError):  # an answer: that there is no such object, or no right to ask
+        return
 
 
 def directory(uri: str, create: bool = False) -> tuple[ObjectStore, str]:

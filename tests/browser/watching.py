@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -111,3 +112,26 @@ def opened(
     watched.page.goto(place if isinstance(place, str) else place.as_uri())
     watched.page.evaluate(OPEN_ALL)
     return watched
+
+
+def ill_shown(page: sync_api.Page, widths: Sequence[int] = (390, 1440)) -> list[str]:
+    """What of an open page reaches past a window of these widths, or cannot be read there in light or dark."""
+    found = []
+    for width in widths:
+        page.set_viewport_size({"width": width, "height": 900})
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        found += [f"{width}: {one}" for one in page.evaluate(STICKING_OUT)]
+        found += [f"{width}: scrolls to {wide}"] if wide > width else []
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        for width in (widths[0], widths[-1]):
+            page.set_viewport_size({"width": width, "height": 900})
+            found += [f"{width}, {scheme}: {one}" for one in page.evaluate(UNREADABLE)]
+    return found
+
+
+def violations(page: sync_api.Page) -> list[tuple[str, str, str]]:
+    """What axe-core finds wrong with a page: rule, impact, the first element. Skips where axe-core is missing."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install axe-playwright-python")
+    found = axe.Axe().run(page).response["violations"]
+    return [(one["id"], one["impact"], one["nodes"][0]["html"][:200]) for one in found]

@@ -47,7 +47,6 @@ def without_origin(run: Run) -> list[tuple]:
     return [row[:6] for row in content(run)]
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("local_ray")
 def test_a_submitted_job_on_three_raylets_with_inputs_and_storage_on_s3_keeps_the_same_rows(
     job: Path, tmp_path: Path, ray_cluster: RayCluster, s3_env: S3

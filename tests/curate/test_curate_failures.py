@@ -127,6 +127,7 @@ class TestDamagedInputs:
         assert rows == list(range(len(catalogue_rows())))
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small tmpfs needs root")
 @pytest.mark.usefixtures("local_ray")
 def test_a_full_disk_is_named_and_the_run_resumes_when_there_is_space(tmp_path):
@@ -143,7 +144,6 @@ def test_a_full_disk_is_named_and_the_run_resumes_when_there_is_space(tmp_path):
         subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("local_ray")
 def test_a_driver_terminated_and_then_killed_resumes_with_the_same_rows_and_no_unit_done_twice(tmp_path):
     for number in range(6):
@@ -183,7 +183,7 @@ def test_a_driver_terminated_and_then_killed_resumes_with_the_same_rows_and_no_u
     assert len(committed(run)["annotate"]) <= len(list(done.glob("*/done.json"))) - len(before) + 1
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_identical_commands_at_once_have_one_result(tmp_path):
     path = write_jsonl(tmp_path / "a.jsonl", catalogue_rows())
     spec = tmp_path / "job.yaml"

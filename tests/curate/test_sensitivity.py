@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pairmill.curate import decide
 from pairmill.curate.dedup import minhash
 from pairmill.curate.job import run_curate
-from pairmill.curate.sensitivity import groups
+from pairmill.curate.sensitivity import groups, job
 from pairmill.curate.sensitivity.groups import Rows, removals
 from pairmill.curate.sensitivity.levers import MOST_POINTS, NEVER, levers, points, rules_of
 from pairmill.curate.sensitivity.rows import blank
@@ -112,6 +112,19 @@ class TestCurves:
     def test_they_can_be_switched_off(self, curate):
         summary = curate("report.sensitivity=false", "filters.rules.letters=0.55").summary
         assert "sensitivity" not in summary and summary["duplicates"]["largest"]
+
+    def test_walked_in_parts_they_are_the_same_and_of_some_parts_they_are_estimates(self, curate, base, monkeypatch):
+        whole = job._parts
+        monkeypatch.setattr(job, "_parts", lambda *given: (5, whole(*given)[1]))
+        assert curate("name=parted").summary["sensitivity"] == base["sensitivity"]
+        monkeypatch.setattr(job, "MOST_PARTS", 2)
+        summary = curate("name=estimated").summary
+        assert summary["duplicates"]["share"] == 0.4
+        for line, exact in zip(summary["sensitivity"], base["sensitivity"], strict=True):
+            assert not line["exact"]
+            for point, true in zip(line["points"], exact["points"], strict=True):
+                error = abs(point["kept"] - true["kept"])
+                assert error <= (0 if point["threshold"] == line["at"] else 0.02 * summary["ledger"]["total"]["kept"])
 
 
 class TestDuplicates:

@@ -179,6 +179,7 @@ def test_languages_and_sides_choose_rows_of_a_run(place: Place) -> None:
         found.files("jaa", "positive")
 
 
+@pytest.mark.long
 def test_a_killed_job_resumes_and_no_vector_is_lost_or_doubled(place: Place, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("".join(f"line {'abc' * (number % 9)} {number}\n" for number in range(8_000)))
     (tmp_path / "b.txt.gz").write_bytes(gzip.compress(b"one more\n"))

@@ -252,7 +252,6 @@ def word_tokenizer() -> Any:
     return PreTrainedTokenizerFast(tokenizer_object=backend, pad_token="[PAD]", unk_token="[UNK]")
 
 
-@pytest.mark.slow
 def test_a_saved_model_loads_without_pairmill_and_reads_8192_tokens_in_little_memory(tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = AlibiForMaskedLM(config()).eval()

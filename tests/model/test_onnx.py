@@ -122,7 +122,6 @@ def finished_run(storage: Path, model: Path) -> str:
     return run.id
 
 
-@pytest.mark.slow
 def test_all_minilm_is_exported_by_the_command_line_and_loads_in_sentence_transformers(
     minilm: Path, tmp_path: Path, pairmill: Any
 ) -> None:

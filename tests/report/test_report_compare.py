@@ -3,39 +3,18 @@
 from __future__ import annotations
 
 import re
-from html.parser import HTMLParser
 
 import compare_summaries
 import pytest
 
+from markup import Page
 from pairmill.report import compare_page, compare_text
-
-VOID = {"meta", "link", "br", "hr", "img", "input"}
-
-
-class Tags(HTMLParser):
-    """The elements of a page with their attributes; asserts that all are closed."""
-
-    def __init__(self, page: str):
-        super().__init__()
-        self.found: list[tuple[str, dict[str, str | None]]] = []
-        self._open: list[str] = []
-        self.feed(page)
-        assert self._open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self._open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._open.pop() == tag
 
 
 @pytest.mark.parametrize("made", [compare_summaries.usual, compare_summaries.hostile])
 def test_no_row_makes_an_element_or_an_attribute_of_the_page(made):
     page = compare_page.render(made(), "pairmill runs compare <script>alert(1)</script>")
-    tags = Tags(page).found
+    tags = Page(page).tags
     assert {tag for tag, _ in tags} & {"script", "img", "svg", "iframe", "object", "embed", "form"} == set()
     assert not any(name.startswith("on") for _, attributes in tags for name in attributes)
     links = [attributes["href"] for tag, attributes in tags if tag in ("a", "link")]
@@ -53,7 +32,7 @@ def test_what_acts_on_its_surroundings_is_written_out(write):
 
 def test_texts_of_both_directions_carry_their_language_and_find_their_own():
     page = compare_page.render(compare_summaries.usual(), "")
-    texts = [attributes for tag, attributes in Tags(page).found if "text" in (attributes.get("class") or "").split()]
+    texts = [attributes for tag, attributes in Page(page).tags if "text" in (attributes.get("class") or "").split()]
     assert {text["lang"] for text in texts} == {"en", *compare_summaries.LOCALES}
     assert {text["dir"] for text in texts} == {"auto"}
 

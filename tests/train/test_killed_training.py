@@ -37,7 +37,7 @@ def training_workers(pid: int) -> list[psutil.Process]:
     return found
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.usefixtures("local_ray")
 def test_a_killed_worker_and_a_killed_driver_change_no_weight(tmp_path: Path) -> None:
     """Both in one run of the command: a worker first, then the driver; against a run that nothing happened to."""

@@ -31,7 +31,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return torch.load(out)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("ranks", TOGETHER)
 def test_several_ranks_sharded_or_changed_on_the_way_end_with_the_weights_of_one(trained: Any, ranks: str) -> None:
     one, several = trained["1"], trained[ranks]
@@ -41,7 +40,6 @@ def test_several_ranks_sharded_or_changed_on_the_way_end_with_the_weights_of_one
             torch.testing.assert_close(several[part][name], value, rtol=0, atol=1e-8, msg=f"{part} {name}")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("ranks", TOGETHER)
 def test_several_ranks_log_the_losses_and_evaluations_of_one(trained: Any, ranks: str) -> None:
     one, several = trained["1"], trained[ranks]

@@ -31,7 +31,6 @@ def train(folder: Path, storage: Path, *sets: str) -> Any:
     return run_job(loaded, str(storage), None, False, "pairmill run test.yaml", lambda line: None).run
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("local_ray")
 class TestTraining:
     def test_the_result_is_what_sentence_transformers_encodes(self, folder: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from pairmill import __version__
-from pairmill.cli import results, runs, specs
+from pairmill.cli import cluster, doctor, jobs, planning, results, runs, specs
 from pairmill.cli.options import say
 from pairmill.errors import PairmillError
 
@@ -27,9 +27,14 @@ app = typer.Typer(
 COMMANDS = (
     *(specs.run, specs.validate, specs.autotune, specs.schema),
     *(results.explain, results.report, results.export, results.explore),
+    planning.plan,
+    cluster.render,
+    doctor.doctor,
+    *(jobs.submit, jobs.status, jobs.logs, jobs.stop),
 )
 for command in COMMANDS:
     app.command()(command)
+app.command("list")(jobs.list_jobs)
 app.add_typer(runs.app, name="runs")
 
 

@@ -44,9 +44,7 @@ def shards(storage_uri: str, spec: CurateSpec) -> list[dict[str, Any]]:
 
 def _of_run(storage_uri: str, name: str, spec: CurateSpec) -> list[dict[str, Any]]:
     run = named(storage_uri, name)
-    manifest = run.manifest()
-    if manifest is None:
-        raise SpecError(f"dedup.against: run {run.id} is not finished. Run its command again first.")
+    manifest = run.finished_manifest("dedup.against")
     theirs, ours = manifest.get("dedup_index"), parameters(spec)
     if theirs is None:
         raise SpecError(

@@ -258,7 +258,7 @@ def annotate_shard(item: dict[str, Any]) -> dict[str, Any]:
         found = shard.get("boilerplate")
         repeated = boilerplate.load(item["storage"], found["file"]) if found else None
         batches = _after(_batches(spec_input, shard), sum(chunk["records"] for chunk in chunks))
-        while chunk := _write_chunk(
+        while chunk := write_chunk(
             units, f"{key}/chunk-{len(chunks):06d}", batches, spec, spec_input, item["attempt"], repeated
         ):
             chunks.append(chunk)
@@ -267,6 +267,8 @@ def annotate_shard(item: dict[str, Any]) -> dict[str, Any]:
         "index": shard["index"],
         "key": key,
         "rows": sum(chunk["rows"] for chunk in done["chunks"]),
+        "quarantined": sum(sum(chunk["quarantine"].values()) for chunk in done["chunks"]),
+        "cpu_seconds": sum(chunk["record"]["cpu_seconds"] for chunk in done["chunks"]),
         "reused": reused,
     }
 
@@ -291,7 +293,7 @@ def _after(batches: Iterator[Batch], records: int) -> Iterator[Batch]:
         records -= batch.records
 
 
-def _write_chunk(
+def write_chunk(
     units: Units,
     key: str,
     batches: Iterator[Batch],

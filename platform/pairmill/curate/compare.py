@@ -18,9 +18,8 @@ from pairmill.curate.moved_rows import sampled
 from pairmill.curate.moves import Moves, moves
 from pairmill.curate.origins import KEPT
 from pairmill.errors import SpecError
-from pairmill.pairs.kept import newest
 from pairmill.runs.browse import find
-from pairmill.runs.record import Run
+from pairmill.runs.record import Run, newest
 from pairmill.runs.units import digest
 from pairmill.spec.changes import changes
 
@@ -45,7 +44,7 @@ def compare(one: Run, other: Run, samples: int = SAMPLES) -> Json:
     lost, gained, other: rows that went from kept to rejected, back, or from one reason to another.
     Raises SpecError for runs that are not finished, or kept no pairs.
     """
-    runs, summaries = (one, other), [_summary(run) for run in (one, other)]
+    runs, summaries = (one, other), [run.finished_summary() for run in (one, other)]
     by_id = _lineage(one)[-1] == _lineage(other)[-1]
     found = moves(one, other, by_id, samples)
     ranked = _kinds(found)
@@ -65,14 +64,6 @@ def compare(one: Run, other: Run, samples: int = SAMPLES) -> Json:
         },
         "moves": [{"from": a, "to": b, "rows": n, "samples": rows.get((a, b), [])} for (a, b), n in ranked],
     }
-
-
-def _summary(run: Run) -> Json:
-    summary = run.summary()
-    if not summary:
-        state = (run.record() or {}).get("state", "never started")
-        raise SpecError(f"run {run.id} is not finished (its state: {state}). Run its command again first: it resumes.")
-    return summary
 
 
 def _about(run: Run, summary: Json) -> Json:

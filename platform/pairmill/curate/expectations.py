@@ -33,10 +33,7 @@ def earlier(storage_uri: str, expect: Expect) -> Earlier | None:
         run = named(storage_uri, expect.drift.run)
     except SpecError as error:
         raise SpecError(f"expect.drift.run: {error}") from None
-    summary = run.summary()
-    if not summary:
-        state = (run.record() or {}).get("state", "never started")
-        raise SpecError(f"expect.drift.run: run {run.id} is not finished (its state: {state}). Name a finished one.")
+    summary = run.finished_summary("expect.drift.run")
     if "ledger" not in summary:
         raise SpecError(f"expect.drift.run: run {run.id} has no ledger of pairs. Name a curate run.")
     return Earlier(run.id, summary)

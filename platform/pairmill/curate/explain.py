@@ -45,9 +45,7 @@ def explain_text(run: Run, text: str, limit: int) -> str:
 
 
 def _tables(run: Run, shard: int | None = None) -> Iterator[tuple[str, pa.Table]]:
-    manifest = run.manifest()
-    if manifest is None:
-        raise SpecError(f"run {run.id} is not finished. Run its spec again: it resumes.")
+    manifest = run.finished_manifest()
     for part in ("kept", "rejected"):
         for entry in manifest["files"].get(part, []):
             if shard is None or entry["shard"] in (None, shard):

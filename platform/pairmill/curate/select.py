@@ -20,6 +20,7 @@ from pairmill.curate.statistics import Statistics
 from pairmill.pairs.batch import QUARANTINE
 from pairmill.pairs.schema import PAIR
 from pairmill.pairs.shards import input_of
+from pairmill.runs.metrics import KEPT
 from pairmill.runs.storage import Storage, open_storage
 from pairmill.runs.units import Stopwatch, Units
 from pairmill.spec.curate import CurateSpec
@@ -96,7 +97,9 @@ def select_shard(item: dict[str, Any]) -> dict[str, Any]:
         watch = Stopwatch(item["attempt"])
         manifest = _select(storage, spec, item, f"runs/{item['run']}", name)
         done = units.commit(name, {**manifest, "record": watch.record()})
-    return {"index": shard["index"], "rows": done["kept"] + sum(done["rejected"].values()), "reused": reused}
+    reasons = {KEPT: done["kept"], **done["rejected"]}
+    took = {"rows": sum(reasons.values()), "cpu_seconds": done["record"]["cpu_seconds"]}
+    return {"index": shard["index"], **took, "reasons": reasons, "reused": reused}
 
 
 def _select(storage: Storage, spec: CurateSpec, item: dict[str, Any], run: str, name: str) -> dict[str, Any]:

@@ -78,16 +78,12 @@ def compare(one: Run, other: Run, draws: int = 10_000) -> Json:
 
 def _tables(run: Run) -> dict[tuple[str, str, str], Json]:
     """The run's row files by task, subset (with its split where mteb has several) and dimension."""
-    record, manifest = run.record() or {}, run.manifest()
+    record = run.record() or {}
     if record.get("kind") != "evaluate":
         raise SpecError(f"run {run.id} is a {record.get('kind', 'curate')} run. Compare two runs of kind evaluate.")
-    if manifest is None:
-        raise SpecError(
-            f"run {run.id} is not finished (its state: {record.get('state')}). Run its command again first."
-        )
     return {
         (one["task"], label(one["subset"], one["split"]), one["dims"]): {**one, "storage": run.storage}
-        for one in manifest["files"]["rows"]
+        for one in run.finished_manifest()["files"]["rows"]
     }
 
 

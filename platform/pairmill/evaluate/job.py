@@ -20,7 +20,7 @@ from pairmill.evaluate.subsets import needed_columns
 from pairmill.evaluate.tasks import SPLIT, label, named
 from pairmill.model import places
 from pairmill.report import evaluate_page
-from pairmill.runs import browse, engine
+from pairmill.runs import browse, engine, metrics
 from pairmill.runs.job import Job, Outcome, Say
 from pairmill.runs.storage import Storage
 from pairmill.runs.units import Units, digest
@@ -89,6 +89,10 @@ class Evaluate(Job):
         intervals = self._intervals(planned, leaked, resources)
         costs = self._inference(texts, encoding)
         summary = result.summarise(self, planned, intervals, read, found, costs, facts)
+        for told in summary["tasks"]:
+            score = next(iter(told["dims"].values()))["mean"][told["main_score"]]["value"]
+            if score is not None:
+                metrics.task_scored(self.spec.name, told["name"], score)
         return self.finish(summary, {**result.publish(self, planned, summary), "cluster": facts})
 
     def page(self, summary: Json) -> str:

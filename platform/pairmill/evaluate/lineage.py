@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from pairmill.errors import SpecError
 from pairmill.pairs.kept import KeptRun, kept_files
 from pairmill.runs.browse import named
 from pairmill.runs.record import Run
@@ -56,11 +55,7 @@ def _add(found: dict[Any, Learnt], learnt: Learnt) -> None:
 
 
 def _spec(run: Run) -> dict[str, Any]:
-    text = run.summary().get("spec")
-    if not text:
-        state = (run.record() or {}).get("state", "never started")
-        raise SpecError(f"leaks: run {run.id} is not finished (its state: {state}). Run its command again first.")
-    found: dict[str, Any] = yaml.safe_load(text)
+    found: dict[str, Any] = yaml.safe_load(run.finished_summary("leaks")["spec"])
     return found
 
 

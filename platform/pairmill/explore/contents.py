@@ -12,9 +12,8 @@ import pyarrow as pa
 
 from pairmill.curate.shardfiles import SHARD_BITS
 from pairmill.errors import SpecError, StorageError
-from pairmill.pairs.kept import newest
 from pairmill.runs.browse import find
-from pairmill.runs.record import Run
+from pairmill.runs.record import Run, newest
 from pairmill.runs.storage import Storage, open_storage
 
 PARTS = ("kept", "rejected", "quarantine")
@@ -69,8 +68,7 @@ class Contents:
     def part(self, name: str) -> Part:
         """Raises SpecError where the run has no such rows, or is not finished."""
         if not self.finished:
-            state = self.record.get("state", "never started")
-            raise SpecError(f"run {self.run.id} is not finished (its state: {state}), so its rows are not shown.")
+            self.run.finished_manifest()
         if name not in self.parts:
             raise SpecError(f"run {self.run.id} has no {name} rows. It has: {', '.join(self.parts) or 'none'}.")
         return self.parts[name]

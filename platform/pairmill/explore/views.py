@@ -19,6 +19,7 @@ from pairmill.explore.trial import Moved
 from pairmill.pairs.ledger import Counts
 from pairmill.report import show
 from pairmill.report.frame import STATES
+from pairmill.report.heat import pair_name
 from pairmill.report.sample_view import text
 
 STORY_CHARACTERS = 20_000
@@ -91,7 +92,7 @@ def _pair(row: Mapping[str, Any]) -> dict[str, Any]:
     codes = (row["anchor_lang"], row["positive_lang"])
     losses = Counter(row.get("rejected") or {}).most_common(3)
     return {
-        "label": " → ".join(code or "unknown" for code in codes),
+        "label": pair_name(row),
         "language": "-".join(codes) if all(codes) else "unknown",
         "rows": row["rows"],
         "kept": row["kept"],

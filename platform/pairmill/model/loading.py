@@ -147,6 +147,16 @@ def _class(config: Any, masked: bool) -> Any:
     return getattr(transformers, _ENCODERS.get(config.model_type, "AutoModel"))
 
 
+def empty(config: Any) -> Any:
+    """An encoder of this configuration with weights of no meaning; on the device `meta` it takes no memory."""
+    from pairmill.model.alibi import AlibiConfig, AlibiModel
+
+    if isinstance(config, AlibiConfig):
+        return AlibiModel(config)
+    kind = _class(config, False)
+    return kind.from_config(config) if hasattr(kind, "from_config") else kind(config)
+
+
 @contextlib.contextmanager
 def _errors(place: str, trust: bool) -> Iterator[None]:
     try:

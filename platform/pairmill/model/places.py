@@ -92,9 +92,7 @@ def _package(name: str) -> Path:
 
 def _run(name: str, storage_uri: str) -> Path:
     run = named(storage_uri, name)
-    manifest = run.manifest()
-    if manifest is None:
-        raise SpecError(f"run {run.id} is not finished. Run its command again first.")
+    manifest = run.finished_manifest()
     if "model" not in manifest:
         raise SpecError(f"run {run.id} has no model or tokenizer. Name a run of kind {', '.join(KINDS)}.")
     return fetch(run.storage, manifest["model"])

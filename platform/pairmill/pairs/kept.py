@@ -24,6 +24,7 @@ import pyarrow.compute as pc
 
 from pairmill.errors import SpecError
 from pairmill.runs.browse import named
+from pairmill.runs.record import newest
 from pairmill.runs.storage import Storage
 
 _CODE = r"[a-z]{2,3}(?:-(?:[A-Z][a-z]{3}|[A-Z]{2}|[0-9]{3}))*"
@@ -83,10 +84,7 @@ def kept_files(storage_uri: str, run_name: str) -> KeptRun:
     record = run.record() or {}
     if record.get("kind", "curate") not in ("curate", "mine"):
         raise SpecError(f"run {run.id} is a {record['kind']} run and has no kept rows. Name a curate run.")
-    manifest = run.manifest()
-    if manifest is None:
-        state = record.get("state", "never started")
-        raise SpecError(f"run {run.id} is not finished (its state: {state}). Run its command again first: it resumes.")
+    manifest = run.finished_manifest()
     summary = run.summary()
     if "ledger" not in summary:
         raise SpecError(f"run {run.id} is a mine run of scores and kept no rows. Name the run that they are of.")
@@ -170,11 +168,6 @@ def of_languages(anchor: pa.ChunkedArray, positive: pa.ChunkedArray, entries: Se
         bool,
     ).reshape(len(left.dictionary), len(right.dictionary))
     return table[np.asarray(left.indices), np.asarray(right.indices)]
-
-
-def newest(record: dict[str, Any]) -> int:
-    """The generation of the manifest that readers follow: `manifests/<generation>.json`."""
-    return int(record["manifest"].rpartition("/")[2].removesuffix(".json"))
 
 
 def _choice(name: str, known: Sequence[str]) -> str:

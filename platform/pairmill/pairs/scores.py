@@ -22,7 +22,6 @@ import numpy as np
 import pyarrow as pa
 
 from pairmill.errors import SpecError, StorageError
-from pairmill.pairs.kept import newest
 from pairmill.pairs.schema import PAIR
 from pairmill.runs.browse import named
 from pairmill.runs.storage import Storage
@@ -126,16 +125,10 @@ class ScoreTables:
         Raises SpecError where it is unknown, not finished, or wrote no scores.
         """
         run = named(storage_uri, run_name)
-        record = run.record() or {}
-        if "manifest" not in record:
-            state = record.get("state", "never started")
-            raise SpecError(
-                f"run {run.id} is not finished (its state: {state}). Run its command again first: it resumes."
-            )
-        if "scores" not in (run.manifest() or {}):
-            kind = record.get("kind", "curate")
+        if "scores" not in run.finished_manifest():
+            kind = (run.record() or {}).get("kind", "curate")
             raise SpecError(f"run {run.id} is a {kind} run without scores. Name a mine run that scores pairs.")
-        return cls.at(run.storage, run.id, newest(record))
+        return cls.at(run.storage, run.id, run.generation)
 
     @classmethod
     def at(cls, storage: Storage, run_id: str, number: int) -> ScoreTables:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from pairmill.errors import SpecError
-from pairmill.objects import is_remote, local_path
-from pairmill.runs.record import Run
+from pairmill.objects import is_remote, local_path, reach
+from pairmill.runs.record import Run, newest
 from pairmill.runs.storage import open_storage
 
 
@@ -20,15 +20,18 @@ def records(storage_uri: str) -> list[dict[str, Any]]:
 
 
 def find(storage_uri: str, name: str) -> Run:
-    """The run whose id is `name`, or the only one that starts with it. Raises SpecError."""
+    """The run whose id is `name`, or the only one that starts with it, at the generation that readers follow.
+
+    Raises SpecError.
+    """
     _must_exist(storage_uri)
     storage = open_storage(storage_uri)
     names = storage.directories("runs")
-    if name in names:
-        return Run(storage, name)
-    fitting = [known for known in names if name and known.startswith(name)]
+    fitting = [name] if name in names else [known for known in names if name and known.startswith(name)]
     if len(fitting) == 1:
-        return Run(storage, fitting[0])
+        run = Run(storage, fitting[0])
+        run.generation = newest(run.record() or {})
+        return run
     choice = ", ".join((fitting or names)[-10:]) or "none yet"
     problem = "fits several runs" if fitting else "is no run here"
     raise SpecError(
@@ -43,6 +46,7 @@ def named(storage_uri: str, name: str) -> Run:
 
 
 def _must_exist(storage_uri: str) -> None:
+    reach(storage_uri)
     if not is_remote(storage_uri) and not local_path(storage_uri).is_dir():
         raise SpecError(f"{storage_uri}: there is no such storage. Name the --storage that `pairmill run` used.")
 

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pairmill.errors import PairmillError
+from pairmill.runs import uses
 
 #: How often Ray starts a task again whose worker or node died.
 RETRIES = 5
@@ -207,6 +208,7 @@ class _Worker:
         pa.set_io_thread_count(2)
         item = json.loads(row["item"])
         try:
+            uses.begin(item.get("run", ""), item.get("attempt", ""))
             if item["cwd"] and os.path.isdir(item["cwd"]):
                 os.chdir(item["cwd"])
             result = self._work(item)

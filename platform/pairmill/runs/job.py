@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 from pairmill import __version__
 from pairmill.errors import PairmillError
-from pairmill.runs import engine
+from pairmill.runs import engine, metrics, uses
 from pairmill.runs.lease import Lease
 from pairmill.runs.progress import Progress
 from pairmill.runs.record import Events, Run, now
@@ -114,6 +114,7 @@ class Job(ABC):
 
     def attempt(self, run: Run, lease: Lease, address: str | None, fresh: bool) -> Outcome:
         """Do the stages in Ray, with a record of what became of it."""
+        uses.begin_run(self.storage, run.id, run.attempt)
         self.run_, self.lease, self.events = run, lease, Events(run)
         self.base |= {"attempt": run.attempt, "run": run.id}
         run.begin(fresh)
@@ -129,6 +130,7 @@ class Job(ABC):
             self.events.add("ray", **facts)
             return self.stages(resources, facts)
         except KeyboardInterrupt:
+            self.events.add("stopped")
             if not self.lease.lost:
                 self.record("stopped", {"error": "stopped by the user"})
             raise
@@ -152,7 +154,9 @@ class Job(ABC):
         with Progress(name, len(items), sum(sizes.values())) as progress:
             for done in engine.run_units(work, [{**self.base, **item} for item in items], resources):
                 results.append(done)
-                progress.add(done["rows"], sizes.get(done.get("index", -1), 0), done["reused"])
+                size = sizes.get(done.get("index", -1), 0)
+                progress.add(done["rows"], size, done["reused"])
+                metrics.unit_done(self.kind, name, done, size)
                 self.events.add(
                     "unit reused" if done["reused"] else "unit committed",
                     stage=name,
@@ -161,7 +165,9 @@ class Job(ABC):
                 )
                 self.check_lease()
         crowded = sum(done.get("unresolved", 0) for done in results)
-        self.events.add("stage done", stage=name, **({"unresolved": crowded} if crowded else {}))
+        sums = {key: sum(done.get(key, 0) for done in results) for key in ("rows", "bytes")}
+        sums["cpu_seconds"] = round(sum(done.get("cpu_seconds", 0) for done in results), 3)
+        self.events.add("stage done", stage=name, **sums, **({"unresolved": crowded} if crowded else {}))
         return results
 
     def check_lease(self) -> None:
@@ -222,6 +228,7 @@ def start(
     """Run the job, resume it, wait for whoever is running it, or find it done."""
     storage = open_storage(storage_uri)
     storage.check()
+    uses.begin_unnamed()
     job = kind(loaded, storage, command, say)
     run = Run(storage, job.id)
     say(f"run {run.id} in {storage.uri}")
@@ -231,6 +238,7 @@ def start(
         outcome = outcome or job.attempt(run, lease, address, fresh)
     finally:
         _release(lease, say)
+        uses.begin("")
     outcome.summary["expectations"] = job.expectations(outcome.summary)
     return outcome
 

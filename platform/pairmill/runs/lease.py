@@ -76,6 +76,11 @@ class Lease:
         self._thread.start()
         return None
 
+    def held(self) -> dict[str, Any] | None:
+        """Who drives the run now."""
+        number, holder = self.holder()
+        return holder if holder is not None and self._alive(number, holder) else None
+
     def release(self) -> None:
         if self._thread is None:
             return

@@ -18,14 +18,20 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, NoReturn
 
+from pairmill.errors import SpecError
 from pairmill.runs.storage import Storage
 from pairmill.runs.units import Units
 
 
 def now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def newest(record: dict[str, Any]) -> int:
+    """The generation that readers follow, `manifests/<generation>.json`; 0 where none is finished."""
+    return int(record["manifest"].rpartition("/")[2].removesuffix(".json")) if "manifest" in record else 0
 
 
 @dataclass
@@ -62,6 +68,21 @@ class Run:
         """What the report shows of the newest finished generation."""
         record = self.record() or {}
         return self.storage.get_json(self.path(record["summary"])) if "summary" in record else {}
+
+    def finished_manifest(self, key: str = "") -> dict[str, Any]:
+        """The manifest that readers follow, or SpecError where none is finished; `key` of the spec names the run."""
+        return self.manifest() or self._unfinished(key)
+
+    def finished_summary(self, key: str = "") -> dict[str, Any]:
+        """The summary, or SpecError like `finished_manifest`."""
+        return self.summary() or self._unfinished(key)
+
+    def _unfinished(self, key: str) -> NoReturn:
+        state = (self.record() or {}).get("state", "never started")
+        raise SpecError(
+            f"{key and key + ': '}run {self.id} is not finished (its state: {state}). "
+            "Run its command again first: it resumes."
+        )
 
     def begin(self, fresh: bool) -> None:
         """Choose the generation: the unfinished one, or with `fresh` an unfinished fresh one, else the next."""

@@ -22,6 +22,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError
 
 from pairmill import objects
 from pairmill.errors import StorageError
+from pairmill.runs import uses
 
 
 class Storage:
@@ -42,6 +43,7 @@ class Storage:
         return f"{self.uri}/{path}"
 
     def get(self, path: str) -> bytes | None:
+        uses.mark(self, path)
         with self._errors("read", path):
             try:
                 return bytes(obstore.get(self._store, self._path(path)).bytes())
@@ -54,6 +56,7 @@ class Storage:
 
     def put_if_absent(self, path: str, data: bytes) -> bool:
         """Create the object. False where it exists already; what exists is untouched."""
+        uses.mark(self, path)
         with self._errors("write", path):
             try:
                 obstore.put(self._store, self._path(path), data, mode="create")
@@ -80,6 +83,7 @@ class Storage:
 
     def modified(self, path: str) -> datetime | None:
         """When the object was last written, by the store's own clock."""
+        uses.mark(self, path)
         with self._errors("read", path):
             try:
                 return obstore.head(self._store, self._path(path))["last_modified"]
@@ -91,6 +95,14 @@ class Storage:
         with self._errors("list", path):
             listed = obstore.list_with_delimiter(self._store, self._path(path))
         return sorted(prefix.rstrip("/").rsplit("/", 1)[-1] for prefix in listed["common_prefixes"])
+
+    def files(self, path: str) -> Iterator[tuple[str, int, datetime]]:
+        """Every file below `path`: its path, bytes, when last written. For cleaning up; no result depends on it."""
+        skipped = len(self._path(""))
+        with self._errors("list", path):
+            for batch in obstore.list(self._store, self._path(path)):
+                for file in batch:
+                    yield file["path"][skipped:], file["size"], file["last_modified"]
 
     @contextmanager
     def parquet_writer(self, path: str, schema: pa.Schema, plain: Sequence[str] = ()) -> Iterator[pq.ParquetWriter]:
@@ -151,6 +163,7 @@ class Storage:
 
     def check(self) -> None:
         """Refuse a store that cannot be written, or that lets a second conditional write succeed."""
+        objects.reach(self.uri)
         probe = f"probes/{uuid.uuid4().hex}"
         first = self.put_if_absent(probe, b"1")
         second = self.put_if_absent(probe, b"2")

@@ -91,4 +91,5 @@ def do_once(item: dict[str, Any], prefix: str, work: Callable[[Units], dict[str,
             done, reused = units.get(item["key"]), True
             if done is None:
                 raise
-    return {"key": item["key"], "rows": done["rows"], "reused": reused, **done.get("facts", {})}
+    took = {name: value for name, value in done.get("record", {}).items() if name == "cpu_seconds"}
+    return {"key": item["key"], "rows": done["rows"], "reused": reused, **took, **done.get("facts", {})}

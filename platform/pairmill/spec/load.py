@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import types
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any, Literal, get_args, get_origin
@@ -63,14 +63,14 @@ def load(file: str, sets: Sequence[str] = ()) -> LoadedSpec:
     return loads(text, file, sets)
 
 
-def loads(text: str, name: str, sets: Sequence[str] = ()) -> LoadedSpec:
-    """Check the text of a spec; `name` is what errors call it."""
+def loads(text: str, name: str, sets: Sequence[str] = (), environment: Mapping[str, str] | None = None) -> LoadedSpec:
+    """Check the text of a spec; `name` is what errors call it, `environment` what `${env:..}` reads instead of ours."""
     document = parse(text, name)
     if not isinstance(document.data, dict):
         raise SpecError(f"{name}: a spec is a mapping with `kind` and `name`, not a {type(document.data).__name__}.")
     for assignment in sets:
         override(document, assignment)
-    resolve_environment(document)
+    resolve_environment(document, environment)
     return check(document)
 
 

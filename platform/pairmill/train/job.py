@@ -26,7 +26,7 @@ from pairmill.runs.units import digest
 from pairmill.spec.load import LoadedSpec
 from pairmill.spec.model import Encoder, Place
 from pairmill.spec.train import TrainSpec
-from pairmill.train import result, start, worker
+from pairmill.train import result, start, stopping, worker
 from pairmill.train.prepare import Options, Teacher, prepare
 from pairmill.train.prepared import tokens
 from pairmill.train.prepared.work import VERSION as PREPARE_VERSION
@@ -224,9 +224,12 @@ class Train(Job):
             try:
                 trainer.fit()
             except KeyboardInterrupt:
-                if trainer.controller is not None:
-                    ray.kill(trainer.controller)
-                self.check_lease()
+                try:
+                    self.check_lease()
+                    self._save_and_stop()
+                finally:
+                    if trainer.controller is not None:
+                        ray.kill(trainer.controller)
                 raise
             except ray.train.TrainingFailedError as error:
                 failed = f"training failed {wanted.max_failures + 1} times: {error}"
@@ -234,6 +237,13 @@ class Train(Job):
         told = worker.told(self.run_)
         if told is not None:
             raise PairmillError(told)
+
+    def _save_and_stop(self) -> None:
+        """Have the workers write a checkpoint; the run is recorded as stopped first, as we may be killed meanwhile."""
+        self.record("stopped", {"error": "stopped by the user"})
+        self.say("stopping behind the current step, with a checkpoint; a second interrupt stops at once")
+        step = stopping.ask(self.run_, lambda: self.run_.units(worker.STAGE).get(worker.TRAINED) is not None)
+        self.say("no new checkpoint" if step is None else f"checkpoint of step {step:,} written")
 
 
 def _input_facts(entry: dict[str, Any]) -> dict[str, Any]:

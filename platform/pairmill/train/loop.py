@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -18,6 +18,7 @@ from torch import nn
 
 from pairmill.errors import PairmillError
 from pairmill.model.encoder import evaluating
+from pairmill.runs import metrics
 from pairmill.runs.record import Events
 from pairmill.spec.training import EarlyStopping
 from pairmill.train import optimizer
@@ -26,8 +27,11 @@ from pairmill.train.gradient_cache import World, sum_gradients
 from pairmill.train.plan import Plan
 from pairmill.train.reader import Batch, Prefetcher, Reader
 from pairmill.train.sharding import is_sharded, like, whole
+from pairmill.train.stopping import Stopped
 from pairmill.train.trackers import Tracker
 
+#: What rank 0 finds due at the end of a step.
+NOTHING, CHECKPOINT, STOP = range(3)
 LOWER_IS_BETTER = ("loss", "alignment", "uniformity")
 
 
@@ -56,6 +60,7 @@ class Loop:
     checkpoints: Checkpoints | None = None
     log: Events | None = None
     tracker: Tracker | None = None
+    stop_asked: Callable[[], bool] = lambda: False
 
     def __post_init__(self) -> None:
         self.parts = self.task.parts
@@ -71,7 +76,7 @@ class Loop:
         return self.trained[0].device
 
     def run(self) -> dict[str, Any]:
-        """Train to the end, from the newest checkpoint; returns the evaluations. Raises PairmillError."""
+        """Train to the end, from the newest checkpoint; returns the evaluations. Raises Stopped, PairmillError."""
         step = self._resume()
         if step == 0 and not self.facts["evaluations"] and self._evaluate(0):
             self._save(0, True)
@@ -134,14 +139,24 @@ class Loop:
         )
 
     def _after(self, step: int) -> None:
-        """What is due at the end of a step: evaluation, checkpoint."""
+        """What is due at the end of a step: evaluation, checkpoint, the end where that is asked for."""
         better, every = False, self.spec.evaluate.steps
         if every and step % every == 0 and step < self.steps:
             better = self._evaluate(step)
-        rules = self.spec.checkpoints
-        late = rules.minutes is not None and bool(self.world.first(time.monotonic() - self.saved > rules.minutes * 60))
-        if better or late or (rules.steps and step % rules.steps == 0):
+        rules, due = self.spec.checkpoints, self.world.first(self._due())
+        if better or due or (rules.steps and step % rules.steps == 0):
             self._save(step, better)
+        if due == STOP:
+            if self.checkpoints:
+                self.checkpoints.wait()
+            raise Stopped(step)
+
+    def _due(self) -> int:
+        if self.stop_asked():
+            return STOP
+        minutes = self.spec.checkpoints.minutes
+        late = minutes is not None and time.monotonic() - self.saved > minutes * 60
+        return CHECKPOINT if late else NOTHING
 
     def _evaluate(self, step: int) -> bool:
         """Evaluate on held-out rows; returns whether this is the best so far."""
@@ -237,6 +252,8 @@ class Loop:
             self.log.add(event, **facts)
         if self.tracker and self.world.rank == 0:
             self.tracker.add(event, facts)
+        if event == "step" and self.world.rank == 0:
+            metrics.step_done(self.spec.name, facts, time.monotonic() - self.saved)
 
 
 def _means(found: Sequence[dict[str, float]]) -> dict[str, float]:

@@ -38,6 +38,7 @@ from pairmill.train.prepared.manifest import Manifest
 from pairmill.train.progress import metrics
 from pairmill.train.reader import Reader
 from pairmill.train.sharding import shard
+from pairmill.train.stopping import Asked, Stopped, answer
 from pairmill.train.trackers import Tracker
 
 Spec = TrainSpec | PretrainSpec
@@ -58,6 +59,9 @@ def ray_worker(config: dict[str, Any]) -> None:
         return
     try:
         train(config, world, device)
+    except Stopped as stopped:
+        if world.rank == 0:
+            answer(run, stopped)
     except PairmillError as raised:
         run.storage.put_json(_error_path(run), {"text": str(raised)})
         if world.size > 1:
@@ -79,7 +83,7 @@ def _run(config: dict[str, Any]) -> Run:
 
 
 def train(config: dict[str, Any], world: World, device: torch.device) -> None:
-    """Train as one rank; rank 0 commits the result as the unit `trained`."""
+    """Train as one rank; rank 0 commits the result as the unit `trained`. Raises Stopped where the driver asks."""
     torch.set_num_threads(config["threads"] or os.cpu_count() or 1)
     run = _run(config)
     storage = run.storage
@@ -87,11 +91,13 @@ def train(config: dict[str, Any], world: World, device: torch.device) -> None:
     spec: Spec = KINDS[config["spec"]["kind"]].model_validate(config["spec"])  # type: ignore[assignment]
     log, tracker = Events(run, metrics(run)), Tracker(run, spec.name)
     world.sharded = spec.resources.fsdp and world.size > 1
+    asked = Asked(run) if world.rank == 0 else None
     try:
         torch.manual_seed(spec.seed)
         loaded = load(str(folder(storage, config["start"])), spec.model, masked=spec.kind == "pretrain")
         loop = _loop(spec, loaded, storage, run, config, world, device, log)
         loop.tracker = tracker
+        loop.stop_asked = asked or loop.stop_asked
         facts = loop.run()
         loop.use_best()
         facts |= loop.facts
@@ -99,7 +105,8 @@ def train(config: dict[str, Any], world: World, device: torch.device) -> None:
         if world.rank == 0:
             _commit(run, _whole(loaded, weights, config, spec), spec, {**facts, "record": watch.record()})
     finally:
-        if world.rank == 0:
+        if asked:
+            asked.close()
             log.flush()
             tracker.close()
 

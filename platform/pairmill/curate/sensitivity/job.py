@@ -25,7 +25,7 @@ from pairmill.spec.curate import CurateSpec
 PAIRS = 20  # of languages, those with most rows; the others are counted together
 #: Parts of the groups that are walked at most; of more than these the first stand for all.
 MOST_PARTS = 16
-_MEMORY = 4_000_000_000
+MEMORY = 4_000_000_000
 _TEXT = 2_000
 Stage = Callable[[str, WorkFunction, list[dict[str, Any]], Resources], list[dict[str, Any]]]
 
@@ -137,7 +137,7 @@ def _walked(
 def _parts(spec: CurateSpec, grouped: Grouped, resources: Resources) -> tuple[int, Resources]:
     """Into how many parts the groups are cut, and what the task of one reserves: never more than a node has."""
     offered = engine.largest_memory()
-    memory = max(resources.memory, min(_MEMORY, offered))
+    memory = max(resources.memory, min(MEMORY, offered))
     fixed = decide.memory(spec, 0, grouped.text)
     a_row = max(decide.memory(spec, 1, grouped.text) - fixed, 1)
     most = max((memory - fixed) // a_row, 100_000)

@@ -67,6 +67,12 @@ def split(spec: ParquetInput, file: SourceFile, shard_size: int) -> list[Piece]:
     ]
 
 
+def count(spec: ParquetInput, file: SourceFile) -> int:
+    """The rows of a file by its footer; 0 where it has none that can be read."""
+    with _opened(file.uris[0], linefiles.where(spec)) as opened:
+        return 0 if opened is None else opened.metadata.num_rows
+
+
 def read(spec: ParquetInput, piece: Piece, batch_rows: int = BATCH_ROWS) -> Iterator[Batch]:
     return tables.read_pairs(spec, _rows(spec, piece, batch_rows), piece.uris[0], batch_rows)
 

@@ -1,0 +1,1 @@
+"""What a cluster needs: submit, render, plan, doctor."""

@@ -1,0 +1,111 @@
+"""From a checked spec to its plan, whatever its kind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pairmill.cluster.plan import given, rates, schedule
+from pairmill.cluster.plan.base import Context, Plan
+from pairmill.cluster.plan.rates import Rates
+from pairmill.cluster.plan.sheet import Quantity
+from pairmill.errors import PairmillError
+from pairmill.spec.load import LoadedSpec, check
+from pairmill.spec.pipeline import PipelineSpec, placeholders, step_document
+
+
+def make(
+    loaded: LoadedSpec,
+    storage: str,
+    cluster: str | None = None,
+    sample: int = 20_000,
+    earlier: Sequence[str] = (),
+    declared: str | None = None,
+) -> tuple[Plan, str]:
+    """The plan, and in words where its rates come from. `cluster`, `declared`: files; `earlier`: runs.
+
+    Raises SpecError and SourceError for what is not there or wrong.
+    """
+    measured: dict[str, Quantity] = {}
+    for name in earlier:
+        measured |= rates.of_run(storage, name)
+    context = Context(
+        storage,
+        Rates(rates.stored(), measured),
+        given.read("--given", declared, given.Given) if declared else given.Given(),
+        given.read("--cluster", cluster, given.Cluster) if cluster else None,
+        sample,
+    )
+    plan = plan_of(loaded, context)
+    if context.cluster is not None:
+        schedule.on_cluster(plan, context.cluster)
+    return plan, context.rates.told
+
+
+def plan_of(loaded: LoadedSpec, context: Context) -> Plan:
+    """The plan of a job, without hours."""
+    if isinstance(loaded.spec, PipelineSpec):
+        return _pipeline(loaded, context)
+    try:
+        return _planner(loaded.spec)(loaded.spec, context)
+    except ModuleNotFoundError as error:
+        if error.name and error.name.split(".")[0] == "pairmill":
+            raise
+        extra = loaded.spec.kind if loaded.spec.kind in ("evaluate", "mine") else "train"
+        raise PairmillError(
+            f"planning kind: {loaded.spec.kind} needs {error.name}, which is not installed. "
+            f"Install it: pip install 'pairmill[{extra}]'"
+        ) from error
+
+
+def _planner(spec: Any) -> Any:
+    """The function that plans specs of this kind; imported when it is needed."""
+    from pairmill.spec.curate import CurateSpec
+    from pairmill.spec.derived import DerivedSpec
+
+    if isinstance(spec, CurateSpec):
+        from pairmill.cluster.plan.curate import plan_curate
+
+        return plan_curate
+    if isinstance(spec, DerivedSpec):
+        from pairmill.cluster.plan.reading import plan_derived
+
+        return plan_derived
+    if spec.kind == "tokenizer":
+        from pairmill.cluster.plan.reading import plan_tokenizer
+
+        return plan_tokenizer
+    if spec.kind in ("train", "pretrain"):
+        from pairmill.cluster.plan.train import plan_train
+
+        return plan_train
+    if spec.kind == "mine":
+        from pairmill.cluster.plan.mining import plan_mine
+
+        return plan_mine
+    from pairmill.cluster.plan.encoding import plan_embed, plan_evaluate
+
+    return plan_embed if spec.kind == "embed" else plan_evaluate
+
+
+def _pipeline(loaded: LoadedSpec, context: Context) -> Plan:
+    """The steps one after the other; what a step will have made is what later ones read."""
+    plan = Plan("pipeline", loaded.spec.name)
+    names = placeholders(loaded.document)
+    for number, step in enumerate(loaded.spec.steps):
+        part = check(step_document(loaded.document, number, names))
+        made = plan_of(part, context)
+        plan.steps.append(made)
+        if made.rows is not None:
+            context.runs[names[step.name]] = made.rows
+        if part.spec.name in context.models:
+            context.models[names[step.name]] = context.models.pop(part.spec.name)
+    plan.sheet.section = "together"
+    by_step = [
+        plan.sheet.total(f"{step.name}: CPU", "CPU-s", *(stage.cpu for stage in step.stages)) for step in plan.steps
+    ]
+    plan.figures.append(plan.sheet.total("CPU of all steps", "CPU-s", *by_step))
+    hours = [one for step in plan.steps for one in step.figures if one.unit == "GPU-h"]
+    if hours:
+        plan.figures.append(plan.sheet.total("GPU-hours of all steps", "GPU-h", *hours))
+    return plan
