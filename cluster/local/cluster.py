@@ -48,9 +48,9 @@ def up(arguments: argparse.Namespace) -> State:
     state["env"] = token(folder) if arguments.token else {"RAY_AUTH_MODE": "disabled"}
     try:
         wait(state, [start_node(folder, state, head_options(folder, state), cpus=0, memory=None, gpus=0)], folder)
-        join = ["--address", state["gcs"]]
         given = (arguments.cpus, arguments.memory, arguments.gpus)
-        wait(state, [start_node(folder, state, join, *given) for _ in range(arguments.workers)], folder)
+        joined = [worker_options(folder, state, number) for number in range(arguments.workers)]
+        wait(state, [start_node(folder, state, options, *given) for options in joined], folder)
     except BaseException:
         down(folder)
         raise
@@ -79,6 +79,11 @@ def head_options(folder: Path, state: State) -> list[str]:
         *("--ray-client-server-port", str(free_port())),
         *("--temp-dir", str(folder / "ray")),
     ]
+
+
+def worker_options(folder: Path, state: State, number: int) -> list[str]:
+    """A temporary directory of its own: in a shared one, nodes would unpack the same job's files over each other."""
+    return ["--address", state["gcs"], "--temp-dir", str(folder / f"ray{number + 1}")]
 
 
 def start_node(

@@ -11,6 +11,7 @@ from typing import Any
 
 from pairmill.cluster.render.groups import OBJECT_STORE, Group
 from pairmill.cluster.render.options import HOME, METRICS_PORT, Options
+from pairmill.train.stopping import STOP_SECONDS, STOP_VARIABLE
 
 Json = dict[str, Any]
 #: The user of cluster/image/Dockerfile.
@@ -143,6 +144,7 @@ def _environment(options: Options) -> dict[str, str]:
         "HOME": HOME,
         "PAIRMILL_STORAGE": options.storage,
         "RAY_USAGE_STATS_ENABLED": "0",
+        STOP_VARIABLE: str(STOP_SECONDS),
         **THREADS,
         **dict(options.env),
     }

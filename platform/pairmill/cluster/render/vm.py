@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from pairmill.cluster.render.groups import GB, OBJECT_STORE, Group
 from pairmill.cluster.render.options import HOME, METRICS_PORT, Options
 from pairmill.errors import SpecError
+from pairmill.train.stopping import STOP_SECONDS, STOP_VARIABLE
 
 Json = dict[str, Any]
 
@@ -106,8 +107,8 @@ def _commands(head: str, workers: str) -> Json:
 
 def _container(options: Options) -> list[str]:
     """Options of `docker run`: limits, the variables that jobs read, the token's place, directories of the machine."""
-    told = {"PAIRMILL_STORAGE": options.storage, "RAY_USAGE_STATS_ENABLED": "0", **dict(options.env)}
-    told |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": f"{HOME}/.ray/auth_token"}
+    told = {"PAIRMILL_STORAGE": options.storage, "RAY_USAGE_STATS_ENABLED": "0", STOP_VARIABLE: str(STOP_SECONDS)}
+    told |= {**dict(options.env), "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": f"{HOME}/.ray/auth_token"}
     given = [f"--env {name}='{value}'" for name, value in told.items()]
     mounted = [f"--volume {host}:{path}" for host, path in options.volumes]
     return ["--ulimit nofile=65536:65536", "--security-opt no-new-privileges", "--cap-drop ALL", *given, *mounted]
