@@ -7,16 +7,17 @@ from pathlib import Path
 from pairmill.curate.job import Outcome, run_curate
 from pairmill.spec.load import loads
 
-SPEC = """
+#: With a `{name}`, and files as `corpus.write_jsonl` writes them at `{path}`.
+INPUT = """
 kind: curate
-name: test
+name: {name}
 inputs:
   - name: catalogue
     format: jsonl
     path: "{path}"
     columns: {{anchor: src, positive: tgt, anchor_lang: src_lang, positive_lang: tgt_lang}}
-    language: trust
 """
+SPEC = INPUT.replace("{name}", "test") + "    language: trust\n"
 
 
 def curate(path: Path, storage: Path, *sets: str, fresh: bool = False) -> Outcome:

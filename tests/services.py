@@ -83,6 +83,29 @@ def end(process: Process, seconds: float = 10, by_force: bool = False) -> None:
     process.wait(timeout=5)
 
 
+def train_workers(pid: int) -> list[psutil.Process]:
+    """The processes of Ray Train's workers below a process."""
+    found = []
+    for child in psutil.Process(pid).children(recursive=True):
+        try:
+            if "RayTrainWorker" in child.name() or any("RayTrainWorker" in part for part in child.cmdline()):
+                found.append(child)
+        except psutil.Error:
+            continue
+    return found
+
+
+@contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[Path]:
+    """A file system in memory of that size (`30m`), mounted at `folder`. For root."""
+    folder.mkdir(exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
 # ---- S3 servers
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -27,16 +28,24 @@ CLASSES = {
 def job_class(kind: str) -> type[Job]:
     """Raises PairmillError where the libraries of a kind are not installed."""
     module, _, name = CLASSES[kind].partition(":")
-    try:
+    with libraries_of(kind):
         found: type[Job] = getattr(import_module(module), name)
+    return found
+
+
+@contextmanager
+def libraries_of(kind: str, doing: str = "") -> Iterator[None]:
+    """A library that is not installed as an error that names the extra it comes with."""
+    try:
+        yield
     except ModuleNotFoundError as error:
         if error.name and error.name.split(".")[0] == "pairmill":
             raise
         extra = kind if kind in ("evaluate", "mine") else "train"
         raise PairmillError(
-            f"kind: {kind} needs {error.name}, which is not installed. Install it: pip install 'pairmill[{extra}]'"
+            f"{doing}kind: {kind} needs {error.name}, which is not installed. "
+            f"Install it: pip install 'pairmill[{extra}]'"
         ) from error
-    return found
 
 
 def run_job(

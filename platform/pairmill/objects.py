@@ -59,8 +59,13 @@ def bucket(root: str, patient: bool = True) -> ObjectStore:
 def reach(uri: str) -> None:
     """Ask an object store for something, without much patience: for the first time that a command meets it. Raises
     StorageError where it does not answer."""
-    if not is_remote(uri):
-        return
+    if is_remote(uri):
+        _answers(uri)
+
+
+@lru_cache(maxsize=64)
+def _answers(uri: str) -> None:
+    """Returns where the store of `uri` answers, which is asked once."""
     root, prefix = split(uri)
     try:
         obstore.head(bucket(root, patient=False), f"{prefix}/probes/none".strip("/"))

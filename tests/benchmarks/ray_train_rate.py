@@ -53,15 +53,7 @@ class Bare(Train):
     """The same job, whose training is done by a new process without Ray."""
 
     def _train(self, started: dict[str, Any], steps: int) -> None:
-        config = {
-            **{name: self.base[name] for name in ("storage", "run", "attempt", "spec")},
-            "generation": self.run_.generation,
-            "start": started,
-            "teacher": None,
-            "threads": None,
-            "prepared": self.run_.units("plan").path("prepared"),
-        }
-        process = multiprocessing.get_context("spawn").Process(target=_bare, args=(config,))
+        process = multiprocessing.get_context("spawn").Process(target=_bare, args=(self.work(started),))
         process.start()
         process.join()
         assert process.exitcode == 0

@@ -10,6 +10,7 @@ import obstore
 import pytest
 
 import services
+from catalogue_job import INPUT
 from corpus import catalogue_rows, write_jsonl
 from pairmill import objects
 from pairmill.curate.job import run_curate
@@ -18,16 +19,7 @@ from pairmill.spec.load import load
 from reading import committed, content, only_run
 from services import ROOT, S3, RayCluster
 
-SPEC = """
-kind: curate
-name: everywhere
-inputs:
-  - name: catalogue
-    format: jsonl
-    path: "{path}"
-    columns: {{anchor: src, positive: tgt, anchor_lang: src_lang, positive_lang: tgt_lang}}
-resources: {{shard_size: 60KB}}
-"""
+SPEC = INPUT.replace("{name}", "everywhere") + "resources: {{shard_size: 60KB}}\n"
 
 
 @pytest.fixture

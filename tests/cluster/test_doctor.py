@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -36,12 +36,10 @@ def ours() -> dict[str, str]:
 @pytest.fixture(scope="module")
 def small_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A file system of 8 MB."""
-    folder = tmp_path_factory.mktemp("disk")
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)], capture_output=True)
-    if done.returncode:
-        pytest.skip(f"needs the right to mount a small file system: {done.stderr.decode().strip()}")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    if os.geteuid():
+        pytest.skip("mounting a small file system needs root")
+    with services.small_disk(tmp_path_factory.mktemp("disk"), "8m") as folder:
+        yield folder
 
 
 @pytest.fixture(scope="module")

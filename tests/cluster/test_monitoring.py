@@ -19,22 +19,14 @@ import pytest
 import yaml
 
 import services
+from catalogue_job import INPUT
 from corpus import catalogue_rows, write_jsonl
 from pairmill.runs.metrics import METRICS
 from services import ROOT
 
 MONITORING = ROOT / "cluster/monitoring"
 DASHBOARDS = sorted((MONITORING / "grafana").glob("*.json"))
-SPEC = """
-kind: curate
-name: watched
-inputs:
-  - name: catalogue
-    format: jsonl
-    path: "{path}"
-    columns: {{anchor: src, positive: tgt, anchor_lang: src_lang, positive_lang: tgt_lang}}
-resources: {{shard_size: 60KB}}
-"""
+SPEC = INPUT.replace("{name}", "watched") + "resources: {{shard_size: 60KB}}\n"
 
 
 #: A real training loop and a score, in a driver of the cluster; prints the loss of the last step.
@@ -197,9 +189,9 @@ def _check_rows(page: str, store: Path) -> None:
 
 
 def _with(state: dict[str, Any], *names: str) -> str:
-    """What the nodes say once they say it of all these names: at Ray's next report."""
+    """What the nodes say once they have values of all these names: at Ray's next report."""
     deadline = time.monotonic() + 20
-    while not all(name in (page := scraped(state)) for name in names) and time.monotonic() < deadline:
+    while not all(f"\n{name}{{" in (page := scraped(state)) for name in names) and time.monotonic() < deadline:
         time.sleep(0.3)
     return page
 

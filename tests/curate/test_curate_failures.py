@@ -132,16 +132,11 @@ class TestDamagedInputs:
 @pytest.mark.usefixtures("local_ray")
 def test_a_full_disk_is_named_and_the_run_resumes_when_there_is_space(tmp_path):
     path = write_jsonl(tmp_path / "a.jsonl", catalogue_rows() * 5)
-    disk = tmp_path / "store"
-    disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(disk)], check=True)
-    try:
+    with services.small_disk(tmp_path / "store", "300k") as disk:
         with pytest.raises(PairmillError, match=r"(?s)disk is full.*resumes"):
             curate(tmp_path, path, "jsonl", "dedup.exact=off")
         subprocess.run(["mount", "-o", "remount,size=200m", str(disk)], check=True)
         assert curate(tmp_path, path, "jsonl", "dedup.exact=off").run.record()["kept"] > 1000
-    finally:
-        subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
 @pytest.mark.usefixtures("local_ray")

@@ -40,8 +40,12 @@ def environment() -> dict[str, str]:
 
 
 def start(spec: str, storage: Path, *sets: str) -> subprocess.Popen[str]:
+    return launch(command(spec, storage, *sets))
+
+
+def launch(command: list[str]) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        command(spec, storage, *sets),
+        command,
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -35,7 +35,7 @@ from kill import ROOT, finish, only_run, start
 
 from pairmill.runs.record import read_events
 from reading import digest
-from services import NO_TOKEN, RayCluster, clean_environment, end, start_ray_cluster
+from services import INSTALLED, NO_TOKEN, RayCluster, clean_environment, end, pairmill_command, start_ray_cluster
 
 #: The first files of a phase, which show that it is under way. Components in a single task: all links are committed.
 PHASES = {
@@ -53,6 +53,7 @@ SHAPES = {f"{cpus} CPUs": [f"resources.cpus={cpus}"] for cpus in (1, 2, 4)} | {
 }
 #: 50 MB per task make four ranges of the rows of gettext.yaml.
 DISTRIBUTED = ["resources.dedup=distributed", "resources.partitions=5", "resources.memory_per_task=50MB"]
+SUBMITTED = ["resources.shard_size=1MB", *DISTRIBUTED]
 UNIT = re.compile(r"(?:/groups/\w+|/decide/distributed)/\w+/([a-z0-9-]+-\d{6})(.*)$")
 
 
@@ -169,7 +170,7 @@ class Faults:
 
     def node(self, storage: Path, phase: str, cluster: RayCluster) -> dict[str, Any]:
         """SIGKILL every process of a raylet that is at work on the phase; another raylet takes its place afterwards."""
-        process = submit(self.spec, storage, cluster)
+        process = submit(self.spec, storage, cluster, *SUBMITTED)
         nodes = [(node, psutil.Process(node.pid)) for node in cluster.nodes[1:] if node.poll() is None]
         until(lambda: under_way(storage, phase), phase)
         end(until(lambda: [node for node, family in nodes if busy(family)], "a busy raylet")[0], by_force=True)
@@ -186,10 +187,10 @@ def twice(storage: Path) -> int:
 
 
 def submit(spec: str, storage: Path, cluster: RayCluster, *sets: str) -> subprocess.Popen[str]:
-    """The job, submitted to the cluster: its driver runs on the head, its tasks on the two others."""
-    options = [part for item in ("resources.shard_size=1MB", *DISTRIBUTED, *sets) for part in ("--set", item)]
-    pairmill = [sys.executable, "-m", "pairmill", "run", str(ROOT / spec), "--storage", str(storage), *options]
-    environment = json.dumps({"env_vars": {"PYTHONPATH": str(ROOT / "platform")}})
+    """`ray job submit` of the job: its driver runs on the head, its tasks on the other raylets."""
+    options = [part for item in sets for part in ("--set", item)]
+    pairmill = pairmill_command("run", str(ROOT / spec), "--storage", str(storage), *options)
+    environment = json.dumps({"env_vars": INSTALLED})
     ray = [sys.executable, "-m", "ray.scripts.scripts", "job", "submit", "--address", cluster.job_address]
     return subprocess.Popen(
         [*ray, "--runtime-env-json", environment, "--", *pairmill],
@@ -214,7 +215,7 @@ def all_cases(faults: Faults, cluster: Callable[[], RayCluster]) -> Iterator[tup
             name,
             lambda at, settings=settings: finish(start(faults.spec, at, *DISTRIBUTED, *settings)) or {},
         )
-    yield "three raylets", lambda at: finish(submit(faults.spec, at, cluster())) or {}
+    yield "three raylets", lambda at: finish(submit(faults.spec, at, cluster(), *SUBMITTED)) or {}
     for phase in ("bands", "links", "walk"):
         yield f"a raylet killed in {phase}", lambda at, phase=phase: faults.node(at, phase, cluster())
 

@@ -19,21 +19,16 @@ import time
 from pathlib import Path
 from typing import Any
 
-import psutil
 from kill import finish, start  # beside this file
 
 from pairmill.runs.record import read_events
 from pairmill.train.progress import curve, metrics
 from reading import only_run
+from services import train_workers
 
 
 def manifests(storage: Path) -> int:
     return len(list(storage.glob("runs/*/g0/checkpoints/*.json")))
-
-
-def workers(pid: int) -> list[psutil.Process]:
-    children = psutil.Process(pid).children(recursive=True)
-    return [child for child in children if child.is_running() and any("RayTrainWorker" in p for p in child.cmdline())]
 
 
 def broken(spec: str, storage: Path, kills: int, chance: random.Random, sets: list[str]) -> dict[str, int]:
@@ -52,7 +47,7 @@ def broken(spec: str, storage: Path, kills: int, chance: random.Random, sets: li
             process.wait()
             killed["drivers"] += 1
             process = start(spec, storage, *sets)
-        elif found := workers(process.pid):
+        elif found := train_workers(process.pid):
             chance.choice(found).kill()
             killed["workers"] += 1
     finish(process)

@@ -24,12 +24,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from kill import ROOT, environment  # beside this file
+from kill import ROOT, finish, launch  # beside this file
 
 from pairmill.runs.browse import find, records
 from reading import table
-
-LIMIT = 900
 
 
 def jobs(languages: str) -> dict[str, dict[str, Any]]:
@@ -49,17 +47,7 @@ def jobs(languages: str) -> dict[str, dict[str, Any]]:
 
 
 def start(spec: Path, storage: Path, *options: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "pairmill", "run", str(spec), "--storage", str(storage), *options]
-    silent = subprocess.DEVNULL
-    return subprocess.Popen(
-        command, stdout=silent, stderr=subprocess.PIPE, text=True, env=environment(), cwd=ROOT, start_new_session=True
-    )
-
-
-def finish(process: subprocess.Popen[str]) -> None:
-    _, errors = process.communicate(timeout=LIMIT)
-    if process.returncode:
-        raise SystemExit(f"the run failed ({process.returncode}):\n{errors}")
+    return launch([sys.executable, "-m", "pairmill", "run", str(spec), "--storage", str(storage), *options])
 
 
 def contents(storage: Path, name: str) -> str:

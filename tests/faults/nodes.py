@@ -11,13 +11,11 @@ committed more than once.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +25,7 @@ import psutil
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "platform"), str(ROOT / "tests")]
 
-from kill_dedup import DISTRIBUTED, busy, under_way, until  # noqa: E402
+from kill_dedup import SUBMITTED, busy, submit, under_way, until  # noqa: E402
 from outcomes import Case, done_twice, last_line, run_cases  # noqa: E402
 
 import services  # noqa: E402
@@ -52,22 +50,6 @@ class Place:
         return self.folder / name
 
 
-def submit(cluster: services.RayCluster, spec: str, storage: Path, *sets: str) -> subprocess.Popen[str]:
-    """`ray job submit` of the job; its output comes through."""
-    options = [part for item in sets for part in ("--set", item)]
-    pairmill = [sys.executable, "-m", "pairmill", "run", str(ROOT / spec), "--storage", str(storage), *options]
-    environment = json.dumps({"env_vars": {"PYTHONPATH": str(ROOT / "platform")}})
-    ray = [sys.executable, "-m", "ray.scripts.scripts", "job", "submit", "--address", cluster.job_address]
-    return subprocess.Popen(
-        [*ray, "--runtime-env-json", environment, "--", *pairmill],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=services.clean_environment(**services.NO_TOKEN),
-        cwd=ROOT,
-    )
-
-
 def ended(process: subprocess.Popen[str]) -> str:
     """Wait for the job; SystemExit with its log where it failed."""
     log, _ = process.communicate(timeout=1800)
@@ -84,16 +66,6 @@ def kill_node(cluster: services.RayCluster, works: Callable[[psutil.Process], An
     cluster.add_worker(cpus=2)
 
 
-def trains(root: psutil.Process) -> bool:
-    for child in root.children(recursive=True):
-        try:
-            if any("RayTrainWorker" in part for part in child.cmdline()[:1]):
-                return True
-        except psutil.Error:
-            continue
-    return False
-
-
 def annotating(storage: Path) -> bool:
     return any(storage.glob("stages/annotate/*/*.parquet"))
 
@@ -105,7 +77,7 @@ def rows_of(place: Place, storage: Path) -> dict[str, Any]:
 
 def lost_node(place: Place, cluster: services.RayCluster, stage: str) -> dict[str, Any]:
     storage = place.storage(f"node-{stage}")
-    process = submit(cluster, place.spec, storage, *SHARDS, *DISTRIBUTED)
+    process = submit(place.spec, storage, cluster, *SUBMITTED)
     until(lambda: annotating(storage) if stage == "annotate" else under_way(storage, stage), stage)
     kill_node(cluster, busy)
     ended(process)
@@ -118,9 +90,9 @@ def lost_trainer(place: Place, cluster: services.RayCluster) -> dict[str, Any]:
     from tiny_training import losses, same
 
     storage = place.storage("trainer")
-    process = submit(cluster, place.training, storage, *TRAINING)
+    process = submit(place.training, storage, cluster, *TRAINING)
     until(lambda: any(storage.glob("runs/*/g0/checkpoints/000012.json")), "a checkpoint")
-    kill_node(cluster, trains)
+    kill_node(cluster, lambda root: services.train_workers(root.pid))
     ended(process)
     broken, whole = only_run(str(storage)), only_run(str(place.trained))
     resumed = [event["step"] for event in read_events(broken, metrics(broken)) if event["event"] == "resumed"]
@@ -130,20 +102,20 @@ def lost_trainer(place: Place, cluster: services.RayCluster) -> dict[str, Any]:
 def lost_head(place: Place, start: Callable[[], services.RayCluster]) -> dict[str, Any]:
     """The head dies with the driver; the job is submitted to a cluster that is started anew."""
     storage, cluster = place.storage("head"), start()
-    process = submit(cluster, place.spec, storage, *SHARDS, *DISTRIBUTED)
+    process = submit(place.spec, storage, cluster, *SUBMITTED)
     until(lambda: under_way(storage, "links"), "links")
     for node in cluster.nodes:
         services.end(node, by_force=True)
     log, _ = process.communicate(timeout=600)
     told = {"the client says": last_line(log)}
-    ended(submit(start(), place.spec, storage, *SHARDS, *DISTRIBUTED))
+    ended(submit(place.spec, storage, start(), *SUBMITTED))
     return {**rows_of(place, storage), **told}
 
 
 def twice(place: Place, cluster: services.RayCluster) -> dict[str, Any]:
     """`pairmill submit` of one spec, by two clients at once."""
     storage = place.storage("twice")
-    sets = [part for item in [*SHARDS, *DISTRIBUTED] for part in ("--set", item)]
+    sets = [part for item in SUBMITTED for part in ("--set", item)]
     options = ["--address", cluster.job_address, "--follow", "--package", "--storage", str(storage), *sets]
     logs = [place.folder / f"client-{number}.log" for number in range(2)]
     env = services.NO_TOKEN
@@ -154,9 +126,9 @@ def twice(place: Place, cluster: services.RayCluster) -> dict[str, Any]:
     return {**rows_of(place, storage), "runs": len(records(str(storage)))}
 
 
-def full_disk(place: Place, megabytes: int) -> dict[str, Any]:
+def full_disk(place: Place, size: str) -> dict[str, Any]:
     """The storage's disk fills; with more room the same command resumes."""
-    with small_disk(place.storage("full"), megabytes) as disk:
+    with services.small_disk(place.storage("full"), size) as disk:
         sets = [part for item in SHARDS for part in ("--set", item)]
         arguments = ["run", place.spec, "--storage", str(disk / "store"), *sets]
         first = services.run_pairmill(*arguments, timeout=1800)
@@ -165,16 +137,6 @@ def full_disk(place: Place, megabytes: int) -> dict[str, Any]:
         second = services.run_pairmill(*arguments, timeout=1800)
         told["resumed"] = second.code == 0
         return {**rows_of(place, disk / "store"), **told}
-
-
-@contextmanager
-def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)], check=True)
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def unbroken(place: Place, cluster: services.RayCluster) -> None:
@@ -186,7 +148,7 @@ def unbroken(place: Place, cluster: services.RayCluster) -> None:
         raise SystemExit(outcome.output)
     place.rows = digest(only_run(str(storage)))
     place.trained = place.storage("trained")
-    ended(submit(cluster, place.training, place.trained, *TRAINING))
+    ended(submit(place.training, place.trained, cluster, *TRAINING))
 
 
 def cases(
@@ -197,7 +159,7 @@ def cases(
         yield f"a node killed in the shuffle: {stage}", lambda stage=stage: lost_node(place, cluster(), stage)  # type: ignore[misc]
     yield "a node killed in training, 2 workers", lambda: lost_trainer(place, cluster())
     yield "two identical submissions", lambda: twice(place, cluster())
-    yield "the disk fills (30 MB)", lambda: full_disk(place, 30)
+    yield "the disk fills (30 MB)", lambda: full_disk(place, "30m")
     yield "the head killed, restarted, resubmitted", lambda: lost_head(place, again)
 
 

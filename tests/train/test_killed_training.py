@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
 import pytest
 
 import services
@@ -26,17 +25,6 @@ def wait_for_checkpoint(storage: Path, number: int, alive: Callable[[], bool]) -
         time.sleep(0.02)
 
 
-def training_workers(pid: int) -> list[psutil.Process]:
-    found = []
-    for child in psutil.Process(pid).children(recursive=True):
-        try:
-            if "RayTrainWorker" in child.name() or any("RayTrainWorker" in part for part in child.cmdline()):
-                found.append(child)
-        except psutil.NoSuchProcess:
-            continue
-    return found
-
-
 @pytest.mark.long
 @pytest.mark.usefixtures("local_ray")
 def test_a_killed_worker_and_a_killed_driver_change_no_weight(tmp_path: Path) -> None:
@@ -52,7 +40,7 @@ def test_a_killed_worker_and_a_killed_driver_change_no_weight(tmp_path: Path) ->
     more = [part for value in sets for part in ("--set", value)]
     driver = services.start_pairmill("run", str(spec), "--storage", str(storage), *more, log=tmp_path / "log")
     wait_for_checkpoint(storage, 2, lambda: driver.poll() is None)
-    (worker,) = training_workers(driver.pid)
+    (worker,) = services.train_workers(driver.pid)
     worker.kill()
     seen = len(list(storage.glob("runs/*/g0/checkpoints/*.json")))
     wait_for_checkpoint(storage, seen + 2, lambda: driver.poll() is None)

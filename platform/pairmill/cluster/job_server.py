@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pairmill.errors import PairmillError, SpecError
+from pairmill.variables import variable
 
 ADDRESS = "RAY_API_SERVER_ADDRESS"
 CONNECT_SECONDS = 10.0
@@ -73,7 +74,7 @@ class JobServer:
                 "_private.runtime_env.packaging",
             ):
                 logging.getLogger(f"ray.{module}").setLevel(logging.WARNING)
-            with _winning(self.address):
+            with variable(ADDRESS, self.address):
                 self._client = JobSubmissionClient(self.address)
 
     def jobs(self) -> list[Job]:
@@ -111,7 +112,7 @@ class JobServer:
         """The IP addresses of the nodes that are alive."""
         from ray.util.state import list_nodes
 
-        with self._asking(), _winning(self.address):
+        with self._asking(), variable(ADDRESS, self.address):
             return [node.node_ip for node in list_nodes(address=self.address) if node.state == "ALIVE"]
 
     @contextmanager
@@ -144,19 +145,6 @@ def _knock(address: str) -> None:
     parts = urlsplit(address)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     socket.create_connection((parts.hostname or "", port), CONNECT_SECONDS).close()
-
-
-@contextmanager
-def _winning(address: str) -> Iterator[None]:
-    before = os.environ.get(ADDRESS)
-    os.environ[ADDRESS] = address
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[ADDRESS]
-        else:
-            os.environ[ADDRESS] = before
 
 
 def _job(details: Any) -> Job:

@@ -24,7 +24,7 @@ from pairmill import objects
 from pairmill.cluster.environment import about_references, forwarded, standing_for_themselves
 from pairmill.errors import SpecError
 from pairmill.runs.units import digest
-from pairmill.spec.load import LoadedSpec, loads
+from pairmill.spec.load import LoadedSpec, loads, read_text
 from pairmill.train.stopping import STOP_SECONDS, STOP_VARIABLE
 
 EXCLUDES = [".git", ".venv", "venv", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache"]
@@ -105,12 +105,7 @@ _WORDS = {"working_dir": "the working directory is uploaded", "package": "this p
 
 def read(spec: str, sets: Sequence[str]) -> tuple[str, LoadedSpec]:
     """A spec's text, and what it says where variables that are not set here stand for themselves."""
-    try:
-        text = Path(spec).read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(
-            f"{spec}: cannot be read: {getattr(error, 'strerror', None) or error}. Name a YAML file."
-        ) from None
+    text = read_text(spec)
     return text, loads(text, spec, sets, standing_for_themselves("\n".join([text, *sets])))
 
 

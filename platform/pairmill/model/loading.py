@@ -157,6 +157,23 @@ def empty(config: Any) -> Any:
     return kind.from_config(config) if hasattr(kind, "from_config") else kind(config)
 
 
+def alibi_config(wanted: spec_model.Alibi, vocabulary: int, pad_id: int | None = None) -> Any:
+    """The configuration of our own encoder as a spec describes it, for a tokenizer of so many tokens."""
+    from pairmill.model.alibi import AlibiConfig
+
+    return AlibiConfig(
+        vocab_size=vocabulary,
+        hidden_size=wanted.hidden_size,
+        num_hidden_layers=wanted.layers,
+        num_attention_heads=wanted.heads,
+        intermediate_size=wanted.intermediate_size or 4 * wanted.hidden_size,
+        position=wanted.position,
+        max_position_embeddings=wanted.max_positions,
+        hidden_dropout_prob=wanted.dropout,
+        pad_token_id=pad_id,
+    )
+
+
 @contextlib.contextmanager
 def _errors(place: str, trust: bool) -> Iterator[None]:
     try:

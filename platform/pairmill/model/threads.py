@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
-_SWITCH = "TOKENIZERS_PARALLELISM"
+from pairmill.variables import variable
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
+def one_thread() -> AbstractContextManager[None]:
     """`tokenizers` without threads inside the block."""
-    before = os.environ.get(_SWITCH)
-    os.environ[_SWITCH] = "false"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[_SWITCH]
-        else:
-            os.environ[_SWITCH] = before
+    return variable("TOKENIZERS_PARALLELISM", "false")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any, Literal, get_args, get_origin
@@ -54,13 +54,17 @@ class LoadedSpec:
 
 def load(file: str, sets: Sequence[str] = ()) -> LoadedSpec:
     """Read and check a spec file. Raises SpecError (exit code 2)."""
+    return loads(read_text(file), file, sets)
+
+
+def read_text(file: str) -> str:
+    """The text of a spec file. Raises SpecError."""
     try:
-        text = FilePath(file).read_text("utf-8")
+        return FilePath(file).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(
             f"{file}: cannot be read: {getattr(error, 'strerror', None) or error}. Name a YAML file."
         ) from None
-    return loads(text, file, sets)
 
 
 def loads(text: str, name: str, sets: Sequence[str] = (), environment: Mapping[str, str] | None = None) -> LoadedSpec:
@@ -81,11 +85,21 @@ def check(document: Document) -> LoadedSpec:
         spec = model.model_validate(document.data)
     except ValidationError as error:
         raise SpecError("\n".join(_messages(error, document, model))) from None
-    if isinstance(spec, PipelineSpec):
-        runs = placeholders(document)
-        for number in range(len(spec.steps)):
-            check(step_document(document, number, runs))
-    return LoadedSpec(document.name, spec, _public(spec, document), document)
+    loaded = LoadedSpec(document.name, spec, _public(spec, document), document)
+    for _ in steps(loaded):
+        pass
+    return loaded
+
+
+def steps(loaded: LoadedSpec) -> Iterator[tuple[str, LoadedSpec]]:
+    """The steps of a pipeline by name, each a checked spec in which earlier steps' runs have the ids of `placeholders`.
+
+    Nothing of another kind. Raises SpecError.
+    """
+    if isinstance(loaded.spec, PipelineSpec):
+        runs = placeholders(loaded.document)
+        for number, step in enumerate(loaded.spec.steps):
+            yield step.name, check(step_document(loaded.document, number, runs))
 
 
 def schema(kind: str | None = None) -> str:

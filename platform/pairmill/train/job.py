@@ -197,15 +197,7 @@ class Train(Job):
         import ray
         import ray.train
 
-        wanted = self.spec.resources
-        config = {
-            **{name: self.base[name] for name in ("storage", "run", "attempt", "spec")},
-            "generation": self.run_.generation,
-            "start": started,
-            "teacher": self.teacher_place(),
-            "prepared": self.run_.units("plan").path(PREPARED),
-            "threads": wanted.threads or _threads(wanted),
-        }
+        wanted, config = self.spec.resources, self.work(started)
         each = {"CPU": wanted.cpus_per_worker, **({"GPU": wanted.gpus_per_worker} if wanted.gpus_per_worker else {})}
         self.events.add("stage started", stage="train", workers=wanted.workers)
         with tempfile.TemporaryDirectory(prefix="pairmill-train-") as folder, Watch(self.run_, steps, self.check_lease):
@@ -237,6 +229,17 @@ class Train(Job):
         told = worker.told(self.run_)
         if told is not None:
             raise PairmillError(told)
+
+    def work(self, started: dict[str, Any]) -> dict[str, Any]:
+        """What `worker.train` is told."""
+        return {
+            **{name: self.base[name] for name in ("storage", "run", "attempt", "spec")},
+            "generation": self.run_.generation,
+            "start": started,
+            "teacher": self.teacher_place(),
+            "prepared": self.run_.units("plan").path(PREPARED),
+            "threads": self.spec.resources.threads or _threads(self.spec.resources),
+        }
 
     def _save_and_stop(self) -> None:
         """Have the workers write a checkpoint; the run is recorded as stopped first, as we may be killed meanwhile."""

@@ -17,7 +17,7 @@ from pairmill.errors import PairmillError
 from pairmill.model import places
 from pairmill.model.export import write_model
 from pairmill.model.extension import extend
-from pairmill.model.loading import Loaded, encoder_of, load, load_tokenizer, read_config, settings_of
+from pairmill.model.loading import Loaded, alibi_config, encoder_of, load, load_tokenizer, read_config, settings_of
 from pairmill.model.settings import Settings
 from pairmill.model.vocabulary import changed_share, choose_tokens, initial_embeddings, translated_embeddings
 from pairmill.pairs.kept import takes_in
@@ -104,7 +104,7 @@ def _plain(spec: spec_model.Encoder) -> spec_model.Encoder:
 
 
 def _from_scratch(spec: spec_model.Encoder, place: str, masked: bool) -> Loaded:
-    from pairmill.model.alibi import AlibiConfig, AlibiForMaskedLM, AlibiModel
+    from pairmill.model.alibi import AlibiForMaskedLM, AlibiModel
 
     wanted = spec.architecture
     assert wanted is not None
@@ -113,17 +113,7 @@ def _from_scratch(spec: spec_model.Encoder, place: str, masked: bool) -> Loaded:
         raise PairmillError(
             f"model.architecture: hidden_size {wanted.hidden_size} is not a multiple of heads {wanted.heads}."
         )
-    config = AlibiConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=wanted.hidden_size,
-        num_hidden_layers=wanted.layers,
-        num_attention_heads=wanted.heads,
-        intermediate_size=wanted.intermediate_size or 4 * wanted.hidden_size,
-        position=wanted.position,
-        max_position_embeddings=wanted.max_positions,
-        hidden_dropout_prob=wanted.dropout,
-        pad_token_id=tokenizer.pad_token_id,
-    )
+    config = alibi_config(wanted, len(tokenizer), tokenizer.pad_token_id)
     found = Settings(spec.pooling or "mean", spec.max_length or 512, True, dict(spec.prompts))
     model = AlibiForMaskedLM(config) if masked else AlibiModel(config)
     return Loaded(encoder_of(model, found.pooling, tokenizer.pad_token_id, masked), tokenizer, found)

@@ -8,8 +8,7 @@ from typing import Any
 
 from pairmill.cluster.doctor.facts import Facts
 from pairmill.cluster.doctor.findings import CLUSTER, Finding
-from pairmill.spec.load import LoadedSpec, check
-from pairmill.spec.pipeline import PipelineSpec, placeholders, step_document
+from pairmill.spec.load import LoadedSpec, steps
 
 #: A block of Ray Data is up to 128 MiB; a task's output and the next one's input must be there together.
 STORE_LEAST, STORE_ENOUGH = 128 << 20, 256 << 20
@@ -180,10 +179,8 @@ def _nccl(facts: Facts) -> Iterator[Finding]:
 def needs(loaded: LoadedSpec) -> list[Need]:
     """What a spec's tasks and workers reserve; of a pipeline, each step's."""
     spec: Any = loaded.spec
-    if isinstance(spec, PipelineSpec):
-        runs = placeholders(loaded.document)
-        steps = [check(step_document(loaded.document, number, runs)) for number in range(len(spec.steps))]
-        return [need for step in steps for need in needs(step)]
+    if spec.kind == "pipeline":
+        return [need for _, step in steps(loaded) for need in needs(step)]
     given = spec.resources
     found = [Need(spec.name, given.cpus_per_task, given.memory_per_task, getattr(given, "gpus_per_task", 0), 1)]
     if gpus := getattr(given, "gpus_per_worker", 0):

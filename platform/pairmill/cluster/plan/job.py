@@ -9,9 +9,9 @@ from pairmill.cluster.plan import given, rates, schedule
 from pairmill.cluster.plan.base import Context, Plan
 from pairmill.cluster.plan.rates import Rates
 from pairmill.cluster.plan.sheet import Quantity
-from pairmill.errors import PairmillError
-from pairmill.spec.load import LoadedSpec, check
-from pairmill.spec.pipeline import PipelineSpec, placeholders, step_document
+from pairmill.jobs import libraries_of
+from pairmill.spec.load import LoadedSpec, steps
+from pairmill.spec.pipeline import placeholders
 
 
 def make(
@@ -44,18 +44,10 @@ def make(
 
 def plan_of(loaded: LoadedSpec, context: Context) -> Plan:
     """The plan of a job, without hours."""
-    if isinstance(loaded.spec, PipelineSpec):
+    if loaded.spec.kind == "pipeline":
         return _pipeline(loaded, context)
-    try:
+    with libraries_of(loaded.spec.kind, "planning "):
         return _planner(loaded.spec)(loaded.spec, context)
-    except ModuleNotFoundError as error:
-        if error.name and error.name.split(".")[0] == "pairmill":
-            raise
-        extra = loaded.spec.kind if loaded.spec.kind in ("evaluate", "mine") else "train"
-        raise PairmillError(
-            f"planning kind: {loaded.spec.kind} needs {error.name}, which is not installed. "
-            f"Install it: pip install 'pairmill[{extra}]'"
-        ) from error
 
 
 def _planner(spec: Any) -> Any:
@@ -91,15 +83,14 @@ def _planner(spec: Any) -> Any:
 def _pipeline(loaded: LoadedSpec, context: Context) -> Plan:
     """The steps one after the other; what a step will have made is what later ones read."""
     plan = Plan("pipeline", loaded.spec.name)
-    names = placeholders(loaded.document)
-    for number, step in enumerate(loaded.spec.steps):
-        part = check(step_document(loaded.document, number, names))
+    runs = placeholders(loaded.document)
+    for name, part in steps(loaded):
         made = plan_of(part, context)
         plan.steps.append(made)
         if made.rows is not None:
-            context.runs[names[step.name]] = made.rows
+            context.runs[runs[name]] = made.rows
         if part.spec.name in context.models:
-            context.models[names[step.name]] = context.models.pop(part.spec.name)
+            context.models[runs[name]] = context.models.pop(part.spec.name)
     plan.sheet.section = "together"
     by_step = [
         plan.sheet.total(f"{step.name}: CPU", "CPU-s", *(stage.cpu for stage in step.stages)) for step in plan.steps

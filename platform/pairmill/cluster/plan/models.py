@@ -91,25 +91,15 @@ def _given(name: str, context: Context, model: spec_model.Place) -> Facts:
 
 def _scratch(model: spec_model.Place, wanted: spec_model.Alibi, context: Context) -> Facts:
     """An encoder of our own: counted on PyTorch's device without memory."""
-    from pairmill.model.alibi import AlibiConfig
+    from pairmill.model import loading, places
 
     tokenizer = _name(wanted.tokenizer)
     if tokenizer in context.models:  # a tokenizer that an earlier step makes
         vocabulary, place = int(context.models[tokenizer].vocabulary), None
     else:
-        from pairmill.model import loading, places
-
         folder = places.local(wanted.tokenizer, context.storage)
         vocabulary, place = len(loading.load_tokenizer(folder)), spec_model.Place(path=folder)
-    config = AlibiConfig(
-        vocab_size=vocabulary,
-        hidden_size=wanted.hidden_size,
-        num_hidden_layers=wanted.layers,
-        num_attention_heads=wanted.heads,
-        intermediate_size=wanted.intermediate_size or 4 * wanted.hidden_size,
-        position=wanted.position,
-        max_position_embeddings=wanted.max_positions,
-    )
+    config = loading.alibi_config(wanted, vocabulary)
     return _of_config(tokenizer, config, getattr(model, "max_length", None) or 512, "model.architecture", place)
 
 

@@ -17,8 +17,7 @@ from typing import Any
 from pairmill.cluster.render.options import Options
 from pairmill.errors import SpecError
 from pairmill.spec.derived import DerivedSpec
-from pairmill.spec.load import LoadedSpec, check
-from pairmill.spec.pipeline import PipelineSpec, placeholders, step_document
+from pairmill.spec.load import LoadedSpec, steps
 
 GB = 10**9
 #: No table goes through Ray's object store: names and counts of units do.
@@ -87,12 +86,10 @@ def groups(loaded: LoadedSpec, options: Options) -> list[Group]:
 
 def specs(loaded: LoadedSpec) -> Iterator[tuple[Any, str]]:
     """The spec, or of a pipeline its steps, each with a word for it."""
-    if not isinstance(loaded.spec, PipelineSpec):
+    if loaded.spec.kind != "pipeline":
         yield loaded.spec, loaded.spec.kind
-        return
-    runs = placeholders(loaded.document)
-    for number, step in enumerate(loaded.spec.steps):
-        yield check(step_document(loaded.document, number, runs)).spec, f"step {step.name}"
+    for name, step in steps(loaded):
+        yield step.spec, f"step {name}"
 
 
 def _demands(spec: Any, name: str, options: Options) -> Iterator[Demand]:
