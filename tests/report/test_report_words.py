@@ -52,6 +52,18 @@ def test_a_declared_language_that_is_another_one_is_named() -> None:
     assert found(declared_identified=declared) == [(told, "identified")]
 
 
+def test_languages_that_the_engine_never_answers_are_one_finding() -> None:
+    declared = [{"declared": said, "identified": "id", "rows": 400} for said in ("mi", "ee", "wo", "zu")]
+    declared += [
+        {"declared": "gl", "identified": "pt", "rows": 500},
+        {"declared": "ast", "identified": "gl", "rows": 90},
+    ]
+    never = "No side was identified as ee, mi, wo and 1 more, of 1,600 sides declared so"
+    never += ": the engine may not know the language."
+    told = "100% of 500 sides declared gl were identified as another language, most often pt."
+    assert found(declared_identified=declared) == [(never, "identified"), (told, "identified")]
+
+
 def test_an_input_that_gives_most_duplicates_with_few_rows_is_named_and_a_large_one_is_not() -> None:
     small = book(a=(1000, {"near_duplicate": 300, "exact_duplicate": 100}, {}), b=(9000, {"near_duplicate": 50}, {}))
     told = "The input a gave 88.9% of the duplicates, and 10.0% of the rows."

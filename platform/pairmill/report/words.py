@@ -138,18 +138,33 @@ def _pairs(summary: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def _languages(summary: Mapping[str, Any]) -> Iterator[Finding]:
+    """Declared languages of which many sides were identified as others; in one line those that were never answered."""
     sides: dict[str, Counter[str]] = {}
     for entry in summary.get("declared_identified") or []:
         said, heard = entry.get("declared"), entry.get("identified")
         if said and heard and "und" not in (said, heard):
             agrees = said == heard or same_language(said, heard)
             sides.setdefault(str(said), Counter())["" if agrees else str(heard)] += entry.get("rows") or 0
-    for said, found in sorted(sides.items(), key=lambda item: (-item[1].total(), item[0])):
+    large = sorted(
+        (item for item in sides.items() if item[1].total() >= LEAST), key=lambda item: (-item[1].total(), item[0])
+    )
+    answered = {name for found in sides.values() for name, rows in found.items() if name and rows}
+    never = {said: found.total() for said, found in large if not found[""] and said not in answered}
+    if never:
+        sides_of = show.plural(sum(never.values()), "side")
+        told = f"No side was identified as {_listed(list(never))}, of {sides_of} declared so"
+        yield Finding(f"{told}: the engine may not know the language.", "identified")
+    for said, found in large:
         whole, wrong = found.total(), found.total() - found[""]
-        if whole >= LEAST and wrong > DISAGREE * whole:
+        if said not in never and wrong > DISAGREE * whole:
             most = next(name for name, _ in found.most_common() if name)
             told = f"{show.share(wrong, whole)} of {show.whole(whole)} sides declared {_name(said)}"
             yield Finding(f"{told} were identified as another language, most often {_name(most)}.", "identified")
+
+
+def _listed(names: Sequence[Any]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(_name(name) for name in names[:3]) + more
 
 
 def _duplicates(by_input: Mapping[str, Counts], total: Counts) -> Iterator[Finding]:
@@ -171,11 +186,10 @@ def _groups(summary: Mapping[str, Any], total: Counts) -> Iterator[Finding]:
 
 
 def _licences(summary: Mapping[str, Any]) -> Iterator[Finding]:
-    without = [_name(item.get("name")) for item in summary.get("inputs") or [] if not item.get("licence")]
+    without = [item.get("name") for item in summary.get("inputs") or [] if not item.get("licence")]
     if without:
-        named = ", ".join(without[:3]) + (f" and {len(without) - 3} more" if len(without) > 3 else "")
         names = "names" if len(without) == 1 else "name"
-        yield Finding(f"{show.plural(len(without), 'input')} {names} no licence: {named}.", "inputs")
+        yield Finding(f"{show.plural(len(without), 'input')} {names} no licence: {_listed(without)}.", "inputs")
 
 
 def _name(thing: Any) -> str:
