@@ -57,7 +57,8 @@ def curated(table: pa.Table, name: str, storage: Path) -> Run:
     columns = {"anchor": "question", "positive": "passage"}
     given = {"name": "squad", "format": "parquet", "path": str(file), "columns": columns, "form": "question-answer"}
     given |= {"langs": {"anchor": "en", "positive": "en"}, "language": "trust"}
-    spec = {"kind": "curate", "name": name, "inputs": [given], "filters": {"preset": "none"}, "dedup": "off"}
+    spec = {"kind": "curate", "name": name, "inputs": [given], "filters": {"preset": "none"}}
+    spec["dedup"] = {"exact": False, "near": False}
     return run(spec, storage)
 
 
