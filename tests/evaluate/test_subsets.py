@@ -173,3 +173,29 @@ def test_a_model_that_changed_since_the_job_began_is_refused(tmp_path: Path) -> 
         open_engine(spec, ".", begun + "0")
     after = open_engine(spec, ".", places.identity(spec.model, ".")).encode(["abc def"])
     assert not np.array_equal(before, after)
+
+
+def test_translations_of_an_item_are_paired_both_ways_and_those_that_lack_are_not(tmp_path: Path) -> None:
+    rows = [
+        {"lang": lang, "row": row, "sentence1": f"{lang}1-{row}", "sentence2": f"{lang}2-{row}", "score": row}
+        for row in range(5)
+        for lang in ("de", "en", "fr")
+        if (lang, row) != ("fr", 2)
+    ]
+    task = {"name": "sts", "type": "sts", "by": "lang", "across": "row"}
+    subsets, _ = read(Task.model_validate({**task, "path": write(tmp_path / "rows.parquet", rows)}))
+    assert [subset.name for subset in subsets] == ["de-en", "de-fr", "en-de", "en-fr", "fr-de", "fr-en"]
+    found = {subset.name: subset.parts["rows"].to_pylist() for subset in subsets}
+    assert found["en-de"] == [
+        {"id": str(row), "sentence1": f"en1-{row}", "sentence2": f"de2-{row}", "value": row} for row in range(5)
+    ]
+    assert [one["id"] for one in found["fr-en"]] == ["0", "1", "3", "4"]
+    assert subsets[0].codes == ["de", "en"]
+
+
+def test_an_item_that_stands_twice_in_a_language_is_an_error(tmp_path: Path) -> None:
+    rows = [{"lang": "de", "row": 1, "sentence1": "a", "sentence2": "b", "score": 1}] * 2
+    path = write(tmp_path / "rows.jsonl", rows)
+    task = {"name": "sts", "type": "sts", "by": "lang", "across": "row", "path": path}
+    with pytest.raises(SourceError, match="row 1 stands in de at .* already"):
+        read(Task.model_validate(task))

@@ -1,7 +1,7 @@
 """The evaluate job: from a checked spec to scores with intervals, in mteb's format and on a page.
 
-    tasks (per task) -> evaluate (per task and subset) -> [leaks: index, scan per kept file] -> intervals (per task)
-    -> [inference]
+    tasks (per task) -> [map] -> evaluate (per task and subset) -> [leaks: index, scan per kept file]
+    -> intervals (per task) -> [inference]
 
 Every arrow is a set of committed units that the runs of a storage share; vectors are cached by text (`cache.py`).
 """
@@ -12,8 +12,8 @@ from dataclasses import replace
 from importlib import metadata
 from typing import Any
 
-from pairmill.errors import PairmillError
-from pairmill.evaluate import inference, leaks, records, result, work
+from pairmill.errors import PairmillError, SpecError
+from pairmill.evaluate import inference, leaks, map_stage, maps, records, result, work
 from pairmill.evaluate.lineage import Learnt, learnt_from
 from pairmill.evaluate.model import prompts_of, settings_of
 from pairmill.evaluate.subsets import needed_columns
@@ -26,6 +26,7 @@ from pairmill.runs.storage import Storage
 from pairmill.runs.units import Units, digest
 from pairmill.spec.evaluate import EvaluateSpec, Task
 from pairmill.spec.load import LoadedSpec
+from pairmill.train.prepared.work import identify
 
 VERSIONS = {**work.VERSIONS, "leaks": leaks.VERSION, "inference": inference.VERSION}
 #: Keys of a task that do not change its data.
@@ -51,25 +52,30 @@ class Evaluate(Job):
             task.called: prompts_of(task.prompts or spec.prompts, self.settings.prompts) for task in spec.tasks
         }
         self.files = {task.called: _fingerprints(task) for task in spec.tasks if task.mteb is None}
+        self.bitext = identify(storage, spec.map.entry) if spec.map else None
         self.learnt, self.unscanned = self._learnt()
         self.base["checksum"] = self.checksum
 
     def _learnt(self) -> tuple[list[Learnt], list[str]]:
         if self.spec.leaks is None:
             return [], []
-        return learnt_from(self.storage.uri, self.spec.leaks.runs or [str(self.spec.model.run)])
+        mapped = [self.spec.map.run] if self.spec.map and self.spec.map.run else []
+        return learnt_from(self.storage.uri, [*(self.spec.leaks.runs or [str(self.spec.model.run)]), *mapped])
 
     def meaning(self) -> Json:
         kept = [[one.kept.id, one.kept.generation, one.sources, one.languages] for one in self.learnt]
         files = {name: [fingerprint for _, fingerprint in found] for name, found in self.files.items()}
         versions = {**VERSIONS, "mteb": _mteb_version()}
-        return {"spec": self.spec_meaning(), "model": self.checksum, "files": files, "kept": kept, "versions": versions}
+        mapped = {"map": [maps.VERSION, self.bitext]} if self.spec.map else {}
+        about = {"model": self.checksum, "files": files, "kept": kept, "versions": versions, **mapped}
+        return {"spec": self.spec_meaning(), **about}
 
     def facts(self) -> Json:
-        trained = [browse.named(self.storage.uri, self.spec.model.run).id] if self.spec.model.run else []
+        read = (self.spec.model.run, self.spec.map.run if self.spec.map else None)
+        runs = [browse.named(self.storage.uri, name).id for name in read if name]
         return {
             "versions": {"stages": VERSIONS, "mteb": _mteb_version()},
-            "parents": [*trained, *dict.fromkeys(one.kept.id for one in self.learnt)],
+            "parents": list(dict.fromkeys([*runs, *(one.kept.id for one in self.learnt)])),
             "inputs": [self._input_facts(task) for task in self.spec.tasks],
             "models": {"model": self.checksum},
         }
@@ -83,12 +89,13 @@ class Evaluate(Job):
         encoding = replace(resources, gpus=self.spec.resources.gpus_per_task)
         read = self._read(resources)
         planned = [item for task in self.spec.tasks for item in self._items(task, read.get(task.called))]
+        fitted = self._fit(planned, encoding)
         self.stage("evaluate", work.evaluate_subset, planned, encoding)
         texts = [{"task": name, **one} for name, found in read.items() for one in _places(found)]
         found, leaked = self._leaks(texts, resources) if self.spec.leaks else (None, {})
         intervals = self._intervals(planned, leaked, resources)
         costs = self._inference(texts, encoding)
-        summary = result.summarise(self, planned, intervals, read, found, costs, facts)
+        summary = {**result.summarise(self, planned, intervals, read, found, costs, facts), "map": fitted}
         for told in summary["tasks"]:
             score = next(iter(told["dims"].values()))["mean"][told["main_score"]]["value"]
             if score is not None:
@@ -134,6 +141,26 @@ class Evaluate(Job):
                 told = task.model_dump(mode="json", include=_EVALUATED)
                 items.append({**item, "key": self._key(self._model(), told, {**item, "task": None, "parts": None})})
         return items
+
+    def _fit(self, planned: list[Json], resources: engine.Resources) -> Json | None:
+        """What fitting the map told. The subsets that it concerns are given its key, which is part of their own."""
+        if self.spec.map is None:
+            return None
+        concerned = [item for item in planned if map_stage.concerns(self.spec.map, item["codes"])]
+        if not concerned:
+            known = sorted({code for item in planned for code in item["codes"]})
+            raise SpecError(
+                f"map.language: no task has texts in {self.spec.map.language!r}; the tasks' languages: "
+                f"{', '.join(known) or 'none is known'}. Name one of these, or set a task's `by` or `languages`."
+            )
+        item: Json = {"prompt": prompts_of(self.spec.prompts, self.settings.prompts)[0], "salt": self.run_.salt}
+        item["key"] = self._key(maps.VERSION, self._model(), self.spec.map.model_dump(mode="json"), self.bitext, item)
+        self.stage("map", map_stage.fit, [item], resources)
+        for one in concerned:
+            one["map"], one["key"] = item["key"], self._key(one["key"], item["key"])
+        done = Units(self.storage, map_stage.PREFIX).get(item["key"]) or {}
+        about = self.spec.map.model_dump(mode="json", include={"method", "language", "to"})
+        return {**about, "pairs": done["rows"], **done["fitted"], "encoding": done["encoding"]}
 
     def _model(self) -> Any:
         """What determines the vectors of the spec's model."""

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from pairmill.curate.decontamination.evaluation import Wanted
 from pairmill.errors import SourceError
 from pairmill.pairs import sources
-from pairmill.pairs.sources import fields
+from pairmill.pairs.sources import fields, selection
 from pairmill.pairs.sources.base import SourceFile
 from pairmill.spec.evaluate import Files, format_of
 from pairmill.spec.inputs import Input
@@ -49,7 +49,7 @@ def read(files: Files, columns: Sequence[str], optional: Sequence[str] = ()) -> 
                     )
                 for row, record in some.items:
                     missing = {name for name in missing if fields.values([record], name)[0] is None}
-                    if _passes(record, files):
+                    if selection.passes(record, files.where):
                         values = {name: fields.values([record], name)[0] for name in wanted}
                         yield Record(values, f"{some.uri}, record {row}")
     if missing:
@@ -57,10 +57,6 @@ def read(files: Files, columns: Sequence[str], optional: Sequence[str] = ()) -> 
             f"{', '.join(files.path)}: no record has the column {min(missing)!r}. Name another in `columns`, `by` or "
             "`where`."
         )
-
-
-def _passes(record: dict[str, Any], files: Files) -> bool:
-    return all(str(fields.values([record], name)[0]) in allowed for name, allowed in files.where.items())
 
 
 def _input(files: Files, columns: Sequence[str]) -> Any:

@@ -19,6 +19,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -111,8 +112,27 @@ def _training(task: Task, files: Files) -> Iterator[tuple[str, Files]]:
 
 def _records(task: Task, files: Files) -> Iterator[tuple[str, Record, str]]:
     """Subset, columns by the names of the type, and place of each record."""
+    if task.across is not None:
+        yield from _across(task, task.across, files)
+        return
     for record, values, place in _named(task, "rows", files, task.by):
         yield "-".join(str(values[name]) for name in task.by) or DEFAULT, record, place
+
+
+def _across(task: Task, item: str, files: Files) -> Iterator[tuple[str, Record, str]]:
+    """The same of pairs of translations: an item's first sentence in one language, its second in another."""
+    items: dict[str, dict[str, tuple[Record, str]]] = {}
+    for record, values, place in _named(task, "rows", files, [*task.by, item]):
+        held = items.setdefault(str(values[item]), {})
+        if known := held.get(language := str(values[task.by[0]])):
+            raise SourceError(
+                f"{place}: {item} {values[item]} stands in {language} at {known[1]} already. Choose records by "
+                "`where`, or name another column in `across`."
+            )
+        held[language] = (record, place)
+    for name, held in items.items():
+        for (one, (first, place)), (other, (second, _)) in permutations(held.items(), 2):
+            yield f"{one}-{other}", {**first, "sentence2": second["sentence2"], "id": name}, place
 
 
 def _named(task: Task, part: str, files: Files, others: Sequence[str] = ()) -> Iterator[tuple[Record, Record, str]]:
@@ -138,7 +158,8 @@ def _columns(task: Task, part: str, files: Files) -> tuple[dict[str, str], dict[
 def needed_columns(task: Task, part: str, files: Files) -> list[str]:
     """The columns of a file that are read; `part` is a key of `Task.files`."""
     must, may = _columns(task, part, files)
-    return [*must.values(), *may.values(), *([*task.by, *(task.train or ())] if part == "rows" else ())]
+    others = [*task.by, *(task.train or ()), *([task.across] if task.across else ())]
+    return [*must.values(), *may.values(), *(others if part == "rows" else ())]
 
 
 def _shared(task: Task) -> pa.Table:

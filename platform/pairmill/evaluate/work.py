@@ -70,12 +70,13 @@ def evaluate_subset(item: dict[str, Any]) -> dict[str, Any]:
     """Unit function: commit the scores and rows of a task's subset, for every dimension asked for.
 
     `item`: `task`, `name`, `subset`, `split`, `codes`, `parts` (of a local task), `revision`, `prompts`, `max_length`,
-    `key`.
+    `map` (key of one, where the subset has texts to map), `key`.
     """
     return do_once(item, SCORES, lambda units: _evaluate(item, units))
 
 
 def _evaluate(item: dict[str, Any], units: Units) -> dict[str, Any]:
+    from pairmill.evaluate import map_stage
     from pairmill.evaluate.encoder import CachedEngine, MtebEncoder
     from pairmill.evaluate.model import open_engine
     from pairmill.evaluate.rows import evaluate
@@ -83,12 +84,13 @@ def _evaluate(item: dict[str, Any], units: Units) -> dict[str, Any]:
     spec, storage = EvaluateSpec.model_validate(item["spec"]), open_storage(item["storage"])
     engine = open_engine(spec, item["storage"], item["checksum"], item["max_length"])
     source = CachedEngine(engine, storage, item["salt"])
+    encode = map_stage.before(source.encode, item, spec, storage) if "map" in item else source.encode
     results = []
     for dims in spec.dims or [engine.width]:
         started = time.monotonic()
         task, ids = _task(item, storage)
         query, passage = item["prompts"]
-        encoder = MtebEncoder(source.encode, (query, passage), dims, engine.checksum)
+        encoder = MtebEncoder(encode, (query, passage), dims, engine.checksum)
         found = evaluate(task, item["subset"], item["split"], encoder, ids)
         path = None if found.rows is None else units.data_path(item["key"], f"-{dims}")
         if path is not None and found.rows is not None:

@@ -1,7 +1,8 @@
 """What the page and the command line tell of an evaluate run.
 
 The summary: {run, spec, command, model: {place, checksum, width, precision, pooling, max_length}, encoding: {texts,
-reused, seconds}, tasks: [{name, task, type, main_score, languages: {subset: codes}, prompts, left_out: {reason: n},
+reused, seconds}, map: null or {method, language, to, pairs, cosine: [before, behind], ...}, tasks: [{name,
+task, type, main_score, languages: {subset: codes}, prompts, left_out: {reason: n},
 dims: {label: {mean: {metric: {value, interval}}, subsets: {name: {rows, scores: {metric: {value, interval}},
 without_leaks: {rows, value}}}, slices: {length, script: [{name, rows, value, interval}]}}}}], inference: {characters,
 latency_ms, texts_per_second, memory, ...}, leaks: {runs, rows, not_looked_in, tasks: [{task, texts, too_short, found,
@@ -47,6 +48,12 @@ def sentences(summary: Json) -> list[str]:
         reused = f", {show.whole(encoding['reused'])} came from the cache" if encoding.get("reused") else ""
         told.append(
             f"{show.plural(encoding['texts'], 'text')} encoded in {show.duration(encoding['seconds'])}{reused}."
+        )
+    if fitted := summary.get("map"):
+        told.append(
+            f"Texts in {show.fact(fitted['language'])} go through a map ({fitted['method']}) fitted on "
+            f"{show.plural(fitted['pairs'], 'pair')}; their cosine to the {show.fact(fitted['to'])} side: "
+            f"{show.value(fitted['cosine'][0])} before, {show.value(fitted['cosine'][1])} behind it."
         )
     found = sum(one["found"] for one in (summary.get("leaks") or {}).get("tasks") or [])
     if summary.get("leaks"):

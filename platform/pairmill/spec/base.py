@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 _UNITS = {
     "": 1,
@@ -74,6 +74,33 @@ Language = Annotated[str, AfterValidator(check_language)]
 Names = Annotated[list[Annotated[str, Field(min_length=1)]], BeforeValidator(_as_list)]
 #: Paths, URIs or globs; one may stand alone.
 Paths = Annotated[Names, Field(min_length=1)]
+
+
+class Between(Model):
+    """Values in the order of text: `xnli-dev-0099` stands before `xnli-dev-0100`, but 99 behind 100."""
+
+    min: str | None = Field(None, description="The first value.")
+    below: str | None = Field(None, description="The first value that is not meant any more.")
+
+    @model_validator(mode="after")
+    def _some(self) -> Between:
+        if self.min is None and self.below is None:
+            raise ValueError("a range without bounds: set min, below or both")
+        if self.min is not None and self.below is not None and self.min >= self.below:
+            raise ValueError(f"min: {self.min!r} does not come before below: {self.below!r} in the order of text")
+        return self
+
+
+def as_values(value: Any) -> Any:
+    """What a column may hold, as text: one value, a list of them, or a range."""
+    if isinstance(value, (dict, Between)):
+        return value
+    return [str(item) for item in value] if isinstance(value, list) else [str(value)]
+
+
+Values = Annotated[list[str], BeforeValidator(as_values)]
+#: Which records are meant, by column.
+Where = dict[str, Annotated[Between | Annotated[list[str], Field(min_length=1)], BeforeValidator(as_values)]]
 
 
 class TaskResources(Model):

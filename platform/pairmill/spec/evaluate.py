@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from pairmill.spec.base import Bytes, Language, Model, Names, Paths, TaskResources, switch
+from pairmill.spec.base import Bytes, Language, Model, Names, Paths, TaskResources, Values, Where, switch
 from pairmill.spec.embed import EmbeddingModel, Precision
+from pairmill.spec.maps import Map
 from pairmill.spec.training import Name
 
 Type = Literal[
@@ -48,14 +49,6 @@ PARTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 RETRIEVAL = ("retrieval", "long-document-retrieval")
 
 
-def _values(value: Any) -> Any:
-    """What a column may hold, as text: one value or a list of them."""
-    return [str(item) for item in value] if isinstance(value, list) else [str(value)]
-
-
-Where = dict[str, Annotated[list[str], BeforeValidator(_values), Field(min_length=1)]]
-
-
 class Files(Model):
     """Files of records, and which of the records are meant."""
 
@@ -80,8 +73,8 @@ class Prompts(Model):
 class Labels(Model):
     """Which labels of a pair classification mean that the two texts say the same; other rows are left out."""
 
-    positive: Annotated[list[str], BeforeValidator(_values)]
-    negative: Annotated[list[str], BeforeValidator(_values)]
+    positive: Values
+    negative: Values
 
 
 class Task(Model):
@@ -96,6 +89,12 @@ class Task(Model):
     where: Where = Field({}, description="Only records with these values: {split: dev, lang: [en, de]}.")
     columns: dict[str, str] = Field({}, description="Names of columns that are called otherwise: {sentence1: src}.")
     by: Names = Field([], description="Columns whose values part the records in subsets, such as a language column.")
+    across: str | None = Field(
+        None,
+        min_length=1,
+        description="Sentence pairs: the column that an item's translations share. With `by: lang`, sentence1 in one "
+        "language and sentence2 in another: a subset for each two, such as en-de and de-en.",
+    )
     languages: list[Language] = Field([], description="Languages of the texts, where `by` does not name them.")
     queries: Files | None = None
     corpus: Files | None = Field(None, description="Retrieval: documents that all subsets share.")
@@ -151,6 +150,7 @@ class Task(Model):
 
     def _check_options(self) -> None:
         only = {
+            "across": ("sts", "pair-classification"),
             "train": ("classification",),
             "labels": ("pair-classification",),
             "lengths": ("long-document-retrieval",),
@@ -163,6 +163,8 @@ class Task(Model):
         for key, types in only.items():
             if getattr(self, key) != type(self).model_fields[key].default and self.type not in types:
                 raise ValueError(f"`{key}` is of type {' or '.join(types)}, not of {self.type}: leave it out")
+        if self.across is not None and len(self.by) != 1:
+            raise ValueError("across: the language must be known: set `by` to its column, such as `by: lang`")
         if self.type == "classification" and self.train is None:
             raise ValueError("classification learns from records: say which, such as `train: {split: train}`")
 
@@ -220,6 +222,7 @@ class EvaluateSpec(Model):
     )
     precision: Precision = "fp32"
     bootstrap: int = Field(1000, ge=100, le=100_000, description="Draws of each 95 % interval.")
+    map: Map | None = Field(None, description="Vectors of one language go through a map fitted on bitext.")
     leaks: Annotated[Leaks | None, BeforeValidator(switch)] = None
     inference: Annotated[Inference | None, BeforeValidator(switch)] = Inference()
     resources: EvaluateResources = EvaluateResources()
@@ -237,6 +240,8 @@ class EvaluateSpec(Model):
             raise ValueError(f"tasks: two tasks are called {twice[0]!r}; names must differ")
         if self.leaks is not None and all(task.mteb for task in self.tasks):
             raise ValueError("leaks: only the texts of local tasks are looked for, and there is none: leave it out")
+        if self.map is not None and any(task.mteb for task in self.tasks):
+            raise ValueError("map: only the texts of local tasks can be mapped: leave mteb's tasks out")
         if self.precision == "int8" and self.resources.gpus_per_task:
             raise ValueError("precision: int8 runs on CPUs: leave resources.gpus_per_task out, or use fp16 or bf16")
         if self.leaks is not None and not self.leaks.runs and self.model.run is None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from pairmill.spec.base import Language, Model, Paths
+from pairmill.spec.base import Language, Model, Paths, Where
 from pairmill.spec.builders import FORMS, Builder, as_builder
 from pairmill.spec.page_builders import PAGE_BUILDERS
 
@@ -56,6 +56,9 @@ class _Files(_Input):
 class _Records(_Files):
     """Files of records with named fields: `columns` says which fields are a pair, or a builder makes the pairs."""
 
+    where: Where = Field(
+        {}, description="Only records with these values: {split: train, lang: [en, de], id: {min: a-1, below: a-2}}."
+    )
     columns: Columns = Columns()
     builder: Annotated[Builder | None, BeforeValidator(as_builder)] = Field(
         None, description="Makes pairs from records that are none as they stand: a name, or {name: .., options}."

@@ -9,6 +9,9 @@ from pydantic import BeforeValidator, Field, model_validator
 from pairmill.spec.base import Language, Model, switch
 
 SOURCES = ("path", "package", "run", "architecture")
+#: E5-instruct's.
+INSTRUCTION_TEMPLATE = "Instruct: {task}\nQuery: {text}"
+InstructionTemplate = Annotated[str, Field(pattern=r"^.*\{task\}(.|\n)*\{text\}$")]
 
 
 class Place(Model):
@@ -78,10 +81,8 @@ class Encoder(Place):
     prompts: dict[str, str] = Field(
         {}, description="Texts put before the others, by name: {query: 'query: '}; exported with the model."
     )
-    instruction_template: str = Field(
-        "Instruct: {task}\nQuery: {text}",
-        pattern=r"^.*\{task\}(.|\n)*\{text\}$",
-        description="What texts of entries with an `instruction` become.",
+    instruction_template: InstructionTemplate = Field(
+        INSTRUCTION_TEMPLATE, description="What texts of entries with an `instruction` become."
     )
     dropout: float | None = Field(None, ge=0, lt=1, description="Default: the model's own.")
     extend_vocabulary: Vocabulary | None = None

@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from pairmill.spec.base import Model
+from pairmill.spec.model import INSTRUCTION_TEMPLATE, InstructionTemplate
 
 
 def _listed(value: object) -> object:
@@ -175,6 +176,10 @@ class Triples(_OfRecord):
     positives: int = Field(1, ge=1, description="At most so many pairs of a query, from its first positive on.")
     negatives: int = Field(8, ge=0, le=1000, description="At most so many negatives of a pair.")
     title: bool = Field(True, description="Put a passage's title, where it has one, before its text.")
+    instruction: Names = Field(
+        (), description="Fields of the query's task, which stands before it as `instruction_template` says."
+    )
+    instruction_template: InstructionTemplate = Field(INSTRUCTION_TEMPLATE, description="Of `instruction`.")
     lang: Names = ("lang", "language")
 
     def fields(self) -> list[str]:

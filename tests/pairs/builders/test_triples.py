@@ -104,3 +104,29 @@ def test_missing_sides_and_wrong_types_are_counted(tmp_path: Path) -> None:
         {"query": "q", "pos": {"title": "t", "text": 2}},
     )
     assert made.no_pair == {"no_positive": 2, "no_query": 1} and made.errors == {"wrong_record": 4}
+
+
+def test_a_record_s_own_instruction_stands_before_its_query_as_the_template_says(tmp_path: Path) -> None:
+    records = [
+        {
+            "task": "Find {text} that helps",
+            "user_query": "how?",
+            "positive_document": "so",
+            "hard_negative_document": "no",
+        },
+        {"user_query": "how?", "positive_document": "so"},
+    ]
+    options = {
+        "name": "triples",
+        "query": ["user_query"],
+        "positive": ["positive_document"],
+        "negative": ["hard_negative_document"],
+        "instruction": ["task"],
+    }
+    made = from_jsonl(tmp_path, options, *records)
+    assert [(row["anchor"], row["negatives"]) for row in made.rows] == [
+        ("Instruct: Find {text} that helps\nQuery: how?", ["no"])
+    ]
+    assert made.no_pair == {"no_instruction": 1}
+    (row,) = from_jsonl(tmp_path, {**options, "instruction_template": "{task}: {text}"}, records[0]).rows
+    assert row["anchor"] == "Find {text} that helps: how?"

@@ -113,6 +113,8 @@ def plan_evaluate(spec: EvaluateSpec, context: Context) -> Plan:
     sheet.section = "tasks"
     found = facts(spec.model, context)
     counts = [_texts_of(task, context) for task in spec.tasks]
+    if spec.map is not None:
+        counts.append(quantity("map", 2.0 * spec.map.pairs, "rows", "both sides of its pairs, at most", 1.1))
     count = sheet.total("texts", "rows", *(sheet.known(one) for one in counts))
     length = quantity("tokens", min(40.0, found.max_length), "tokens", "assumed of a text of a task", 2.0)
     tokens = sheet.product("tokens", "tokens", count, length, source=length.source)

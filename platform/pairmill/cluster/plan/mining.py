@@ -62,10 +62,10 @@ def plan_mine(spec: MineSpec, context: Context) -> Plan:
         )
     cpu = sheet.total("CPU", "CPU-s", *(stage.cpu for stage in plan.stages))
     plan.figures += [rows, cpu]
-    if section in ("negatives", "bitext"):
-        plan.rows = Rows(
-            Quantity("kept rows", 0.9 * rows.value, "rows", 0.5 * rows.value, rows.value, "", "assumed"), text
-        )
+    if section in ("negatives", "bitext") or (spec.rerank is not None and spec.rerank.negatives):
+        known = texts.planned(name, context) if spec.run else None
+        kept = Quantity("kept rows", 0.9 * rows.value, "rows", 0.5 * rows.value, rows.value, "", "assumed")
+        plan.rows = Rows(kept, text, known.sources if known else {})
     return plan
 
 

@@ -101,7 +101,7 @@ def _fields(one: EvaluationSet) -> Found:
     found: Found = defaultdict(list)
     for file in module.find(spec):
         for piece in module.split(spec, file, file.text_size + 1):
-            for some in module.records(spec, piece, _BATCH_ROWS):
+            for some in sources.records(spec, piece, _BATCH_ROWS):
                 _refuse(some.quarantine)
                 for row, record in some.items:
                     for name in one.fields or record:

@@ -133,11 +133,9 @@ def files_of(piece: Piece, roles: Roles) -> dict[str | None, list[str]]:
 
 def records(spec: Any, uri: str, batch_rows: int = COLLECT_ROWS) -> Iterator[Records]:
     """The records of a main file, in the input's format."""
-    from pairmill.pairs.sources import FORMATS
+    from pairmill.pairs import sources
 
-    piece = Piece((uri,), stat(uri, linefiles.where(spec)).fingerprint)
-    found: Iterator[Records] = FORMATS[spec.format].records(spec, piece, batch_rows)
-    return found
+    return sources.records(spec, Piece((uri,), stat(uri, linefiles.where(spec)).fingerprint), batch_rows)
 
 
 @dataclass(frozen=True)

@@ -43,9 +43,8 @@ find = find_each
 
 
 def read(spec: Any, piece: Piece, batch_rows: int = BATCH_ROWS) -> Iterator[Batch]:
-    from pairmill.pairs.sources import FORMATS  # which knows the builders
+    from pairmill.pairs.sources import records  # which knows the builders
 
-    records = FORMATS[spec.format].records
     with Lookup() as contradictions, Lookup() as translations:
         known = Known(spec.builder, contradictions, translations)
         for some in records(spec, piece, batch_rows):

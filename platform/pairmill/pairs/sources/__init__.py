@@ -18,6 +18,7 @@ from pairmill.pairs.batch import Batch
 from pairmill.pairs.sources import (
     arrow,
     csv,
+    fields,
     gettext,
     html,
     json,
@@ -26,12 +27,14 @@ from pairmill.pairs.sources import (
     moses,
     packages,
     parquet,
+    selection,
     tmx,
     warc,
     xml,
 )
 from pairmill.pairs.sources.base import BATCH_ROWS, Piece, SourceFile, whole
 from pairmill.pairs.sources.languages import locale_to_language
+from pairmill.pairs.sources.records import Records
 
 #: Raise it when the same bytes may give other pairs.
 VERSION = 2
@@ -75,11 +78,18 @@ def read(spec_input: Any, piece: Piece, batch_rows: int = BATCH_ROWS) -> Iterato
     """
     module, builder = _module(spec_input), _builder(spec_input)
     if builder in builders.SINGLE:
-        yield from builders.read(spec_input, module.records(spec_input, piece, batch_rows), batch_rows)
+        yield from builders.read(spec_input, records(spec_input, piece, batch_rows), batch_rows)
+    elif builder is None and getattr(spec_input, "where", None):
+        yield from (fields.batch(spec_input, some) for some in records(spec_input, piece, batch_rows))
     else:
         yield from module.read(spec_input, piece, batch_rows)
     if not packages.is_package(piece.uris[0]):  # those are compared by content as they are read
         linefiles.check(spec_input, piece)  # a file that changed meanwhile is not the one that was listed
+
+
+def records(spec_input: Any, piece: Piece, batch_rows: int = BATCH_ROWS) -> Iterator[Records]:
+    """The records of a piece as they are, those that the input's `where` means; for builders."""
+    return selection.selected(spec_input, FORMATS[spec_input.format].records(spec_input, piece, batch_rows))
 
 
 def _builder(spec_input: Any) -> str | None:
@@ -92,4 +102,4 @@ def _module(spec_input: Any) -> Any:
     return builders.JOINING.get(_builder(spec_input) or "") or FORMATS[spec_input.format]
 
 
-__all__ = ["BATCH_ROWS", "FORMATS", "Piece", "SourceFile", "find", "locale_to_language", "read", "split"]
+__all__ = ["BATCH_ROWS", "FORMATS", "Piece", "SourceFile", "find", "locale_to_language", "read", "records", "split"]

@@ -20,11 +20,12 @@ MISSING_AFTER = 1000
 
 
 def needed(spec: Any) -> list[str]:
-    """The names that an input's columns, or its builder, read; empty for a builder that does not say."""
+    """The names that an input's `where` and its columns or builder read; empty for a builder that does not say."""
     builder = getattr(spec, "builder", None)
-    if builder is None:
-        return list(dict.fromkeys(columns.used(spec.columns).values()))
-    return list(dict.fromkeys(builder.fields())) if hasattr(builder, "fields") else []
+    if builder is not None and not hasattr(builder, "fields"):
+        return []
+    names = columns.used(spec.columns).values() if builder is None else builder.fields()
+    return list(dict.fromkeys([*names, *getattr(spec, "where", ())]))
 
 
 def values(records: Sequence[dict[str, Any]], name: str) -> list[Any]:

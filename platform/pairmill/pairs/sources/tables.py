@@ -242,6 +242,9 @@ def _type(schema: pa.Schema, name: str) -> pa.DataType | None:
 def check_columns(spec: Any, uri: str, schema: pa.Schema) -> None:
     """Raises SourceError: a column is missing, or of another type. A builder needs one of its columns at least."""
     place = linefiles.where(spec)
+    lost = [name for name in getattr(spec, "where", ()) if _type(schema, name) is None]
+    if lost:
+        raise linefiles.missing_columns(place, uri, lost, schema.names, "column", "where")
     if spec.builder is not None:
         if not wanted(spec, schema):
             raise linefiles.missing_columns(place, uri, fields.needed(spec), schema.names, "column", "builder")
