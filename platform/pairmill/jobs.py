@@ -20,6 +20,7 @@ CLASSES = {
     "evaluate": "pairmill.evaluate.job:Evaluate",
     "mine": "pairmill.mine.job:Mine",
     "pretrain": "pairmill.train.pretrain_job:Pretrain",
+    "sweep": "pairmill.sweep.job:Sweep",
     "tokenizer": "pairmill.model.tokenizer_job:TokenizerJob",
     "train": "pairmill.train.job:Train",
 }
@@ -41,7 +42,7 @@ def libraries_of(kind: str, doing: str = "") -> Iterator[None]:
     except ModuleNotFoundError as error:
         if error.name and error.name.split(".")[0] == "pairmill":
             raise
-        extra = kind if kind in ("evaluate", "mine") else "train"
+        extra = kind if kind in ("evaluate", "mine", "sweep") else "train"
         raise PairmillError(
             f"{doing}kind: {kind} needs {error.name}, which is not installed. "
             f"Install it: pip install 'pairmill[{extra}]'"
@@ -57,7 +58,12 @@ def run_job(
 
         return run_pipeline(loaded, storage, address, fresh, command, say)
     from pairmill.runs.job import start
+
+    return start(job_of(loaded), loaded, storage, address, fresh, command, say)
+
+
+def job_of(loaded: LoadedSpec) -> type[Job]:
+    """The class that does the job of a spec, of any kind but a pipeline."""
     from pairmill.spec.derived import DerivedSpec
 
-    kind = "curate on a run" if isinstance(loaded.spec, DerivedSpec) else loaded.spec.kind
-    return start(job_class(kind), loaded, storage, address, fresh, command, say)
+    return job_class("curate on a run" if isinstance(loaded.spec, DerivedSpec) else loaded.spec.kind)

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 import report_summaries
+import sweep_summaries
 import train_summaries
 from watching import MARKS, ill_shown, opened, sync_api
 
-from pairmill.report import page, pipeline_page, train_page
+from pairmill.report import page, pipeline_page, sweep_page, train_page
 
 pytestmark = MARKS
 PAGES = {
@@ -19,6 +20,9 @@ PAGES = {
     "train": lambda: train_page.render(train_summaries.usual()),
     "train-hostile": lambda: train_page.render(train_summaries.hostile()),
     "pipeline": lambda: pipeline_page.render(train_summaries.pipeline()),
+    "sweep": lambda: sweep_page.render(sweep_summaries.search()),
+    "sweep-claims": lambda: sweep_page.render(sweep_summaries.claims()),
+    "sweep-hostile": lambda: sweep_page.render(sweep_summaries.hostile()),
     "pipeline-hostile": lambda: pipeline_page.render(train_summaries.hostile_pipeline()),
 }
 
@@ -31,7 +35,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {name: folder / f"{name}.html" for name in PAGES}
 
 
-@pytest.mark.parametrize("name", ["hostile", "train-hostile", "pipeline-hostile"])
+@pytest.mark.parametrize("name", ["hostile", "train-hostile", "pipeline-hostile", "sweep-hostile"])
 def test_hostile_rows_run_nothing_and_request_nothing(
     browser: sync_api.Browser, files: dict[str, Path], name: str
 ) -> None:

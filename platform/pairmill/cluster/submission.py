@@ -25,6 +25,7 @@ from pairmill.cluster.environment import about_references, forwarded, standing_f
 from pairmill.errors import SpecError
 from pairmill.runs.units import digest
 from pairmill.spec.load import LoadedSpec, loads, read_text
+from pairmill.spec.trials import whole
 from pairmill.train.stopping import STOP_SECONDS, STOP_VARIABLE
 
 EXCLUDES = [".git", ".venv", "venv", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache"]
@@ -105,7 +106,7 @@ _WORDS = {"working_dir": "the working directory is uploaded", "package": "this p
 
 def read(spec: str, sets: Sequence[str]) -> tuple[str, LoadedSpec]:
     """A spec's text, and what it says where variables that are not set here stand for themselves."""
-    text = read_text(spec)
+    text = whole(read_text(spec), spec)
     return text, loads(text, spec, sets, standing_for_themselves("\n".join([text, *sets])))
 
 

@@ -48,7 +48,7 @@ def _fit(item: dict[str, Any], units: Units) -> dict[str, Any]:
     foreign, english = (source.encode(texts, item["prompt"]) for texts in zip(*found, strict=True))
     fitted = maps.fit(spec.map, foreign, english)
     path, written = units.data_path(item["key"], kind="npz"), io.BytesIO()
-    np.savez(written, **fitted.arrays)
+    np.savez(written, **fitted.arrays)  # type: ignore[arg-type]
     storage.put(path, written.getvalue())
     own, whole = (float((one * english).sum(1).mean()) for one in (foreign, _finish(fitted.arrays, foreign)))
     cosines = {"cosine": [own, whole]}  # of the pairs it was fitted on, before and after

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pairmill.pairs.ledger import Counts
-from pairmill.report import embed_view, evaluate_view, evaluations, mine_view, tokenizer_view
+from pairmill.report import embed_view, evaluate_view, evaluations, mine_view, sweep_view, tokenizer_view
 from pairmill.report.evaluations import Group, interval, percent
 from pairmill.report.key_figures import key_figures
 from pairmill.report.show import duration, fact, one_line, plural, share, value, whole
@@ -38,6 +38,7 @@ def summarise(summary: Mapping[str, Any]) -> str:
         "mine": mine_view.lines,
         "pipeline": _pipeline,
         "pretrain": _training,
+        "sweep": sweep_view.lines,
         "tokenizer": tokenizer_view.lines,
         "train": _training,
     }.get(str(run.get("kind")), _curating)

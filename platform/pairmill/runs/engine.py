@@ -147,7 +147,7 @@ def nodes() -> list[dict[str, float]]:
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
-def _directory() -> str:
+def directory() -> str:
     """Where relative paths start on the workers; "" in a submitted job, whose workers have its working directory."""
     import ray
 
@@ -163,7 +163,7 @@ def run_units(work: WorkFunction, items: Sequence[dict[str, Any]], resources: Re
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
-    rows = [{"item": json.dumps({**item, "cwd": _directory()})} for item in items]
+    rows = [{"item": json.dumps({**item, "cwd": directory()})} for item in items]
     dataset = ray.data.from_items(rows, override_num_blocks=len(rows))
     worker = _Worker(work)
     retries = {"max_retries": RETRIES}

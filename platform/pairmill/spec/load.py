@@ -23,9 +23,11 @@ from pairmill.spec.evaluate import EvaluateSpec
 from pairmill.spec.mine import MineSpec
 from pairmill.spec.pipeline import PipelineSpec, placeholders, step_document
 from pairmill.spec.pretrain import PretrainSpec
-from pairmill.spec.text import Document, Path, override, parse, resolve_environment
+from pairmill.spec.sweep import SweepSpec
+from pairmill.spec.text import Document, Path, dotted, override, parse, resolve_environment
 from pairmill.spec.tokenizer import TokenizerSpec
 from pairmill.spec.train import TrainSpec
+from pairmill.spec.trials import cases, inline, trial_document
 
 KINDS: dict[str, type[Model]] = {
     "curate": CurateSpec,
@@ -36,6 +38,7 @@ KINDS: dict[str, type[Model]] = {
     "tokenizer": TokenizerSpec,
     "train": TrainSpec,
     "pipeline": PipelineSpec,
+    "sweep": SweepSpec,
 }
 
 
@@ -72,6 +75,7 @@ def loads(text: str, name: str, sets: Sequence[str] = (), environment: Mapping[s
     document = parse(text, name)
     if not isinstance(document.data, dict):
         raise SpecError(f"{name}: a spec is a mapping with `kind` and `name`, not a {type(document.data).__name__}.")
+    inline(document)
     for assignment in sets:
         override(document, assignment)
     resolve_environment(document, environment)
@@ -79,7 +83,10 @@ def loads(text: str, name: str, sets: Sequence[str] = (), environment: Mapping[s
 
 
 def check(document: Document) -> LoadedSpec:
-    """Check a document whose references are read; of a pipeline, its steps too. Raises SpecError."""
+    """Check a document whose references are read; of a pipeline its steps too, of a sweep its trials.
+
+    Raises SpecError.
+    """
     model = _model(document)
     try:
         spec = model.model_validate(document.data)
@@ -88,14 +95,22 @@ def check(document: Document) -> LoadedSpec:
     loaded = LoadedSpec(document.name, spec, _public(spec, document), document)
     for _ in steps(loaded):
         pass
+    if isinstance(spec, SweepSpec):
+        for place, values in cases(document, spec):
+            try:
+                check(trial_document(document, values))
+            except SpecError as error:
+                raise SpecError(f"{document.where(place)}: {dotted(place)}: {error}") from None
     return loaded
 
 
 def steps(loaded: LoadedSpec) -> Iterator[tuple[str, LoadedSpec]]:
     """The steps of a pipeline by name, each a checked spec in which earlier steps' runs have the ids of `placeholders`.
 
-    Nothing of another kind. Raises SpecError.
+    Of a sweep its trial, called so; nothing of another kind. Raises SpecError.
     """
+    if isinstance(loaded.spec, SweepSpec):
+        yield "trial", check(trial_document(loaded.document))
     if isinstance(loaded.spec, PipelineSpec):
         runs = placeholders(loaded.document)
         for number, step in enumerate(loaded.spec.steps):

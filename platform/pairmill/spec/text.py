@@ -143,8 +143,12 @@ def override(document: Document, assignment: str) -> None:
     name, sign, value = assignment.partition("=")
     if not sign or not re.search(r"[^.\[\]\s]", name):
         raise SpecError(f"--set {assignment!r}: write path=value, such as --set dedup.near.threshold=0.7")
+    assign(document, name, parse(value, f"--set {name}").data if value.strip() else "")
+
+
+def assign(document: Document, name: str, value: Any, line: int = 0) -> Path:
+    """Replace or add one value, which stands in `line` (0: comes from --set); returns its path. Raises SpecError."""
     parts = [part for part in re.split(r"[.\[\]]+", name.strip()) if part]
-    parsed = parse(value, f"--set {name}").data if value.strip() else ""
     path: list[str | int] = []
     target = document.data
     for position, part in enumerate(parts):
@@ -153,13 +157,13 @@ def override(document: Document, assignment: str) -> None:
             index = _item(target, part, name)
             path.append(index)
             if last:
-                target[index] = parsed
+                target[index] = value
             else:
                 target = target[index]
         elif isinstance(target, dict):
             path.append(part)
             if last:
-                target[part] = parsed
+                target[part] = value
             else:
                 if target.get(part) is None:
                     target[part] = {}
@@ -170,7 +174,8 @@ def override(document: Document, assignment: str) -> None:
             )
     for known in [known for known in document.lines if known[: len(path)] == tuple(path)]:
         del document.lines[known]
-    document.lines[tuple(path)] = 0
+    document.lines[tuple(path)] = line
+    return tuple(path)
 
 
 def _item(items: list[Any], part: str, name: str) -> int:

@@ -32,8 +32,13 @@ class Checkpoints(Model):
     keep: int = Field(2, ge=1, description="Older ones are deleted.")
 
 
+#: A figure of the evaluation in training.
+HeldOut = Literal["accuracy", "loss", "cosine", "spearman", "alignment", "uniformity"]
+LOWER_IS_BETTER = ("loss", "alignment", "uniformity")
+
+
 class EarlyStopping(Model):
-    metric: Literal["accuracy", "loss", "cosine", "spearman", "alignment", "uniformity"] = Field(
+    metric: HeldOut = Field(
         "accuracy", description="A figure of the evaluation; its mean over the held-out groups that have it."
     )
     patience: int = Field(3, gt=0, description="Evaluations without a better value before training stops.")

@@ -20,7 +20,7 @@ from pairmill.errors import PairmillError
 from pairmill.model.encoder import evaluating
 from pairmill.runs import metrics
 from pairmill.runs.record import Events
-from pairmill.spec.training import EarlyStopping
+from pairmill.spec.training import LOWER_IS_BETTER, EarlyStopping
 from pairmill.train import optimizer
 from pairmill.train.checkpoints import Checkpoints, State, load_optimizer, optimizer_tensors
 from pairmill.train.gradient_cache import World, sum_gradients
@@ -32,7 +32,6 @@ from pairmill.train.trackers import Tracker
 
 #: What rank 0 finds due at the end of a step.
 NOTHING, CHECKPOINT, STOP = range(3)
-LOWER_IS_BETTER = ("loss", "alignment", "uniformity")
 
 
 class Task(Protocol):
@@ -69,7 +68,7 @@ class Loop:
         self.steps = len(self.plan) // self.spec.accumulate
         self._check()
         self.facts: dict[str, Any] = {"evaluations": [], "best": None, "bad": 0, "stopped": False}
-        self.saved = time.monotonic()
+        self.saved, self.cpu = time.monotonic(), time.process_time()
 
     @property
     def device(self) -> torch.device:
@@ -135,8 +134,14 @@ class Loop:
             rows=sum(len(read.step.rows) for read in group),
             tokens=tokens * self.world.size,
             seconds=round(time.monotonic() - started, 4),
+            cpu_seconds=self._cpu_seconds(),
             **_memory(self.device),
         )
+
+    def _cpu_seconds(self) -> float:
+        """What this process has computed since the last call: the step, and what was done before it."""
+        before, self.cpu = self.cpu, time.process_time()
+        return round(self.cpu - before, 4)
 
     def _after(self, step: int) -> None:
         """What is due at the end of a step: evaluation, checkpoint, the end where that is asked for."""
@@ -164,7 +169,9 @@ class Loop:
             found = self.task.evaluate()
         self.parts.train()
         self.facts["evaluations"].append({"step": step, "groups": found})
-        self._log("evaluation", step=step, groups=found)
+        self._log("evaluation", step=step, of=self.steps, groups=found)
+        if self.log and self.world.rank == 0:
+            self.log.flush()  # a sweep decides by it whether this goes on
         return self._is_better(found, self.spec.evaluate.early_stopping)
 
     def _is_better(self, found: dict[str, dict[str, Any]], rule: EarlyStopping | None) -> bool:

@@ -177,9 +177,9 @@ def _nccl(facts: Facts) -> Iterator[Finding]:
 
 
 def needs(loaded: LoadedSpec) -> list[Need]:
-    """What a spec's tasks and workers reserve; of a pipeline, each step's."""
+    """What a spec's tasks and workers reserve; of a pipeline, each step's; of a sweep, its trial's."""
     spec: Any = loaded.spec
-    if spec.kind == "pipeline":
+    if spec.kind in ("pipeline", "sweep"):
         return [need for _, step in steps(loaded) for need in needs(step)]
     given = spec.resources
     found = [Need(spec.name, given.cpus_per_task, given.memory_per_task, getattr(given, "gpus_per_task", 0), 1)]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from pairmill.cluster.plan import given, rates, schedule
-from pairmill.cluster.plan.base import Context, Plan
+from pairmill.cluster.plan.base import Context, Plan, Stage
 from pairmill.cluster.plan.rates import Rates
-from pairmill.cluster.plan.sheet import Quantity
+from pairmill.cluster.plan.sheet import Quantity, quantity
 from pairmill.jobs import libraries_of
 from pairmill.spec.load import LoadedSpec, steps
 from pairmill.spec.pipeline import placeholders
+from pairmill.spec.trials import most_trials, shared_steps
 
 
 def make(
@@ -46,6 +48,8 @@ def plan_of(loaded: LoadedSpec, context: Context) -> Plan:
     """The plan of a job, without hours."""
     if loaded.spec.kind == "pipeline":
         return _pipeline(loaded, context)
+    if loaded.spec.kind == "sweep":
+        return _sweep(loaded, context)
     with libraries_of(loaded.spec.kind, "planning "):
         return _planner(loaded.spec)(loaded.spec, context)
 
@@ -100,3 +104,41 @@ def _pipeline(loaded: LoadedSpec, context: Context) -> Plan:
     if hours:
         plan.figures.append(plan.sheet.total("GPU-hours of all steps", "GPU-h", *hours))
     return plan
+
+
+def _sweep(loaded: LoadedSpec, context: Context) -> Plan:
+    """The trial's steps: those that all trials share once, the others as often as there are runs."""
+    spec = loaded.spec
+    ((_, trial),) = steps(loaded)
+    planned = plan_of(trial, context)
+    runs, shared = most_trials(spec) * max(1, len(spec.seeds)), shared_steps(spec)
+    plan = Plan("sweep", spec.name)
+    parts = planned.steps or [planned]
+    names = [name for name, _ in steps(trial)] or [trial.spec.name]
+    plan.sheet.section = "together"
+    totals = []
+    for name, part in zip(names, parts, strict=True):
+        times = 1 if name in shared else runs
+        plan.steps.append(replace(part, stages=[_repeated(stage, times) for stage in part.stages]))
+        once = plan.sheet.total(f"{name}: CPU of a run", "CPU-s", *(stage.cpu for stage in part.stages))
+        how_often = quantity("runs", times, "runs")
+        totals.append(
+            plan.sheet.product(f"{name}: CPU", "CPU-s", once, how_often, source="shared" if times == 1 else "")
+        )
+    plan.figures.append(plan.sheet.given("runs", runs, "runs", "trials x seeds"))
+    plan.figures.append(plan.sheet.total("CPU of all trials", "CPU-s", *totals))
+    plan.sheet.assume("no trial is pruned, and no budget ends the sweep: the most that it takes")
+    plan.sheet.assume(
+        "a step that has other values is counted anew, although stages that they do not concern are shared"
+    )
+    return plan
+
+
+def _repeated(stage: Stage, times: int) -> Stage:
+    """A stage done so many times."""
+
+    def more(one: Quantity) -> Quantity:
+        return replace(one, value=times * one.value, low=times * one.low, high=times * one.high)
+
+    scaled = {name: times * getattr(stage, name) for name in ("units", "moved", "requests")}
+    return replace(stage, cpu=more(stage.cpu), flops=stage.flops and more(stage.flops), **scaled)

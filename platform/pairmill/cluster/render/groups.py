@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pairmill.cluster.render.options import Options
@@ -79,13 +79,22 @@ class Group:
 
 def groups(loaded: LoadedSpec, options: Options) -> list[Group]:
     """The groups of workers, those for tasks first. Raises SpecError where bounds and spec do not go together."""
-    wanted = [demand for spec, name in specs(loaded) for demand in _demands(spec, name, options)]
+    trials = getattr(loaded.spec, "concurrency", 1)
+    wanted = [
+        replace(demand, at_once=demand.at_once and trials * demand.at_once)
+        for spec, name in specs(loaded)
+        for demand in _demands(spec, name, options)
+    ]
     found = {name: [d for d in wanted if d.group(options.cpus) == name] for name in ("cpu", "memory", "gpu")}
     return [_group(name, demands, options) for name, demands in found.items() if demands]
 
 
 def specs(loaded: LoadedSpec) -> Iterator[tuple[Any, str]]:
-    """The spec, or of a pipeline its steps, each with a word for it."""
+    """The spec, or of a pipeline its steps, each with a word for it; of a sweep those of its trial."""
+    if loaded.spec.kind == "sweep":
+        ((_, trial),) = steps(loaded)
+        yield from specs(trial)
+        return
     if loaded.spec.kind != "pipeline":
         yield loaded.spec, loaded.spec.kind
     for name, step in steps(loaded):
