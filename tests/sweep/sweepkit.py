@@ -18,7 +18,7 @@ from pairmill.runs.storage import open_storage
 from pairmill.spec.load import loads
 
 Json = dict[str, Any]
-TRAINING = {"steps": 120, "evaluate": {"steps": 10}, "checkpoints": {"steps": None, "minutes": None}}
+TRAINING = {"steps": 600, "evaluate": {"steps": 50}, "checkpoints": {"steps": None, "minutes": None}}
 
 
 def spec(folder: Path, **keys: Any) -> Json:
