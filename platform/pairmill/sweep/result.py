@@ -11,7 +11,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pairmill.runs.record import Run
-from pairmill.runs.storage import Storage
 from pairmill.spec.sweep import TRAININGS, SweepSpec
 from pairmill.sweep import claims, figures, importance
 from pairmill.sweep.journal import Journal
@@ -192,7 +191,3 @@ def _row(trial: Json) -> Json:
         "reports": [{"step": step, "held_out": value} for step, value in trial["reports"]],
         "runs": [run["run"] for run in trial["runs"] if run["run"]],
     }
-
-
-def read(storage: Storage, path: str) -> pa.Table:
-    return pq.read_table(io.BytesIO(storage.get(path) or b""))
