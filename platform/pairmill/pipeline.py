@@ -19,7 +19,7 @@ from pairmill.runs.record import Run, now
 from pairmill.runs.storage import open_storage
 from pairmill.runs.units import digest
 from pairmill.spec.load import LoadedSpec, check
-from pairmill.spec.pipeline import step_document
+from pairmill.spec.pipeline import meaning, step_document
 
 
 def run_pipeline(
@@ -28,12 +28,7 @@ def run_pipeline(
     """Run the steps in order. Raises what the step that fails raises; those before it stay done."""
     storage = open_storage(storage_uri)
     storage.check()
-    unmeant = ("resources", "report", "expect")
-    steps = [
-        {key: value for key, value in step["spec"].items() if key not in unmeant} for step in loaded.public["steps"]
-    ]
-    meaning = [[step["name"], spec] for step, spec in zip(loaded.public["steps"], steps, strict=True)]
-    run = Run(storage, f"{loaded.spec.name}-{digest(meaning, 12)}")
+    run = Run(storage, f"{loaded.spec.name}-{digest(meaning(loaded.public['steps']), 12)}")
     say(f"pipeline {run.id} in {storage.uri}")
     storage.put(run.path("spec.yaml"), loaded.yaml().encode())
     record = _Record(run, loaded, command)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from embedding_quality import Model, sts
 from new_language import pairmill
-from scipy.stats import t
+
+from pairmill.sweep.claims import t_interval
 
 VARIANTS = ("none", "pearson", "mse")
 RETRIEVAL = """
@@ -92,11 +92,9 @@ def train(folder: Path, variant: str, seed: int, steps: int) -> Any:
 def effect(variant: list[float], base: list[float]) -> dict[str, Any]:
     """Mean difference over paired seeds, with its 95 % interval."""
     differences = [a - b for a, b in zip(variant, base, strict=True)]
-    mean = statistics.mean(differences)
-    if len(differences) < 2:
-        return {"mean": round(mean, 2)}
-    half = t.ppf(0.975, len(differences) - 1) * statistics.stdev(differences) / len(differences) ** 0.5
-    return {"mean": round(mean, 2), "interval": [round(mean - half, 2), round(mean + half, 2)]}
+    mean, interval = t_interval(differences)
+    assert mean is not None, "there is a seed at least"
+    return {"mean": round(mean, 2), **({"interval": [round(end, 2) for end in interval]} if interval else {})}
 
 
 def shares(folder: Path) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -167,3 +167,19 @@ def sts_task(folder: Path) -> dict[str, Any]:
     ]
     pq.write_table(pa.Table.from_pylist(rows), folder / "sts.parquet")
     return {"name": "tiny", "type": "sts", "path": str(folder / "sts.parquet"), "languages": ["en", "de"]}
+
+
+def check_laptop(path: Path) -> None:
+    """A spec that runs on a laptop validates, and trains on no test split."""
+    load(str(path))
+    check_splits(path)
+
+
+def run_laptop(recipe: str, folder: Path, trainings: Sequence[str], tasks: list[str]) -> None:
+    """`laptop.yaml` from start to end, its trainings of two steps and its tasks of 20 rows, before and after."""
+    sets = [f"steps.{name}.spec.steps=2" for name in trainings]
+    sets += [f"steps.{step}.spec.tasks.{task}.limit=20" for step in ("before", "after") for task in tasks]
+    made = run_job(load(str(RECIPES / recipe / "laptop.yaml"), sets), str(folder), None, False, "", lambda line: None)
+    assert made.exit_code == 0
+    before, after = made.summary["steps"][0]["summary"], made.summary["steps"][-1]["summary"]
+    assert [task["name"] for task in before["tasks"]] == [task["name"] for task in after["tasks"]] == tasks

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import recipekit
 
-from pairmill.jobs import run_job
 from pairmill.spec.load import load, steps
 
 RECIPE = recipekit.RECIPES / "gte"
@@ -49,18 +48,11 @@ def test_the_evaluation_lists_run_with_a_small_model_and_a_local_task(name, tmp_
 
 @pytest.mark.parametrize("name", ["laptop", "trial"])
 def test_a_laptop_spec_validates_and_trains_on_no_test_split(name):
-    path = RECIPE / f"{name}.yaml"
-    load(str(path))
-    recipekit.check_splits(path)
+    recipekit.check_laptop(RECIPE / f"{name}.yaml")
 
 
 @pytest.mark.long
 @pytest.mark.usefixtures("local_ray")
 def test_the_laptop_recipe_runs_from_start_to_end(tmp_path, monkeypatch, shared_data):
     monkeypatch.setenv("PAIRMILL_DATA", str(shared_data))
-    sets = [f"steps.{name}.spec.steps=2" for name in TRAININGS]
-    sets += [f"steps.{step}.spec.tasks.{task}.limit=20" for step in ("before", "after") for task in TASKS]
-    made = run_job(load(str(RECIPE / "laptop.yaml"), sets), str(tmp_path), None, False, "", lambda line: None)
-    assert made.exit_code == 0
-    before, after = made.summary["steps"][0]["summary"], made.summary["steps"][-1]["summary"]
-    assert [task["name"] for task in before["tasks"]] == [task["name"] for task in after["tasks"]] == TASKS
+    recipekit.run_laptop("gte", tmp_path, TRAININGS, TASKS)

@@ -147,6 +147,19 @@ def nodes() -> list[dict[str, float]]:
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
+def room(each: dict[str, float]) -> tuple[int, str]:
+    """For how many workers that take `each` of Ray's resources the nodes have room, and the arithmetic in words."""
+    offers, each = nodes(), {name: share for name, share in each.items() if share}
+    count = sum(min(int(node.get(name, 0) / share) for name, share in each.items()) for node in offers)
+    offered = "; ".join(f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in offers)
+    return count, f"the nodes offer {offered}: room for {count}."
+
+
+def asked(each: dict[str, float]) -> str:
+    """`2 CPUs and 1 GPUs`."""
+    return " and ".join(f"{share:g} {name}s" for name, share in each.items() if share)
+
+
 def directory() -> str:
     """Where relative paths start on the workers; "" in a submitted job, whose workers have its working directory."""
     import ray

@@ -16,6 +16,10 @@ from pairmill.spec.training import Name
 _STEP = re.compile(r"\$\{steps\.([A-Za-z0-9_-]*)\}")
 
 
+#: What of a step's spec does not change its result.
+UNMEANT = ("resources", "report", "expect")
+
+
 class Step(Model):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$", description="What `${steps.NAME}` refers to.")
     spec: dict[str, Any] = Field(description="A spec; without a `name` it is called after pipeline and step.")
@@ -75,6 +79,11 @@ def step_document(document: Document, number: int, runs: Mapping[str, str]) -> D
         {path[length:]: text for path, text in document.references.items() if path[:length] == prefix},
         prefix,
     )
+
+
+def meaning(steps: list[dict[str, Any]]) -> list[list[Any]]:
+    """Of each step its name, and the part of its spec that determines the result."""
+    return [[step["name"], {key: one for key, one in step["spec"].items() if key not in UNMEANT}] for step in steps]
 
 
 def placeholders(document: Document) -> dict[str, str]:

@@ -20,13 +20,13 @@ from pairmill.runs.job import Job, Outcome, Say
 from pairmill.runs.record import Run
 from pairmill.runs.storage import Storage
 from pairmill.spec.load import LoadedSpec, steps
+from pairmill.spec.pipeline import UNMEANT, meaning
 from pairmill.spec.sweep import SweepSpec
 from pairmill.sweep import result, room
 from pairmill.sweep.journal import Journal
 
 VERSIONS = {"sweep": 1}
 JOURNAL = "journal"
-_UNMEANT = ("resources", "report", "expect")
 _VARIABLE = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)")
 #: What a submitted job's driver is told of its job, so that the drivers of trials have its working directory as well.
 _JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"
@@ -49,10 +49,9 @@ class Sweep(Job):
 
     def spec_meaning(self) -> dict[str, Any]:
         spec = self.spec.model_dump(mode="json", exclude={"name", "resources", "concurrency"})
-        trial = {key: value for key, value in self.spec.trial.items() if key not in _UNMEANT}
+        trial = {key: value for key, value in self.spec.trial.items() if key not in UNMEANT}
         if "steps" in trial and trial["kind"] == "pipeline":
-            parts = [(step["name"], step["spec"]) for step in trial["steps"]]
-            trial["steps"] = [[name, {k: v for k, v in part.items() if k not in _UNMEANT}] for name, part in parts]
+            trial["steps"] = meaning(trial["steps"])
         return {**spec, "trial": trial}
 
     def facts(self) -> dict[str, Any]:

@@ -13,16 +13,13 @@ from pairmill.spec.sweep import TRAININGS, SweepSpec
 
 def check(spec: SweepSpec, trial: LoadedSpec) -> None:
     """Refuse trials that could only wait for each other. Raises PairmillError with the arithmetic."""
-    nodes = engine.nodes()
     for name, each, count in _demands(trial):
-        room = sum(min(int(node.get(what, 0) / share) for what, share in each.items()) for node in nodes)
+        room, arithmetic = engine.room(each)
         if room < spec.concurrency * count:
-            asked = " and ".join(f"{share:g} {what}s" for what, share in each.items())
-            offered = "; ".join(f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in nodes)
             raise PairmillError(
-                f"concurrency: {spec.concurrency} trials at once want {spec.concurrency} x {count} workers of {asked} "
-                f"each in {name}; the nodes offer {offered}: room for {room}. Lower concurrency, or the trial's "
-                "resources, or add nodes."
+                f"concurrency: {spec.concurrency} trials at once want {spec.concurrency} x {count} workers of "
+                f"{engine.asked(each)} each in {name}; {arithmetic} Lower concurrency, or the trial's resources, or "
+                "add nodes."
             )
 
 
@@ -32,8 +29,6 @@ def _demands(trial: LoadedSpec) -> Iterator[tuple[str, dict[str, float], int]]:
     for name, part in parts:
         wanted: Any = part.spec.resources
         if part.spec.kind in TRAININGS:
-            each = {"CPU": wanted.cpus_per_worker, "GPU": wanted.gpus_per_worker}
-            yield name, {what: share for what, share in each.items() if share}, wanted.workers
+            yield name, {"CPU": wanted.cpus_per_worker, "GPU": wanted.gpus_per_worker}, wanted.workers
         else:
-            each = {"CPU": wanted.cpus_per_task, "GPU": getattr(wanted, "gpus_per_task", 0)}
-            yield name, {what: share for what, share in each.items() if share}, 1
+            yield name, {"CPU": wanted.cpus_per_task, "GPU": getattr(wanted, "gpus_per_task", 0)}, 1

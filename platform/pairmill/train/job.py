@@ -282,13 +282,10 @@ def _trainer_class() -> Any:
 def _check_room(wanted: Any) -> None:
     """Refuse workers for which the cluster has no room. Raises PairmillError with the arithmetic."""
     each = {"CPU": wanted.cpus_per_worker, "GPU": wanted.gpus_per_worker}
-    nodes = engine.nodes()
-    room = sum(min(int(node.get(name, 0) / share) for name, share in each.items() if share) for node in nodes)
+    room, arithmetic = engine.room(each)
     if room < wanted.workers:
-        asked = " and ".join(f"{share:g} {name}s" for name, share in each.items() if share)
-        offered = "; ".join(f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in nodes)
         raise PairmillError(
-            f"training wants {wanted.workers} workers of {asked} each; the nodes offer {offered}: room for {room}. "
+            f"training wants {wanted.workers} workers of {engine.asked(each)} each; {arithmetic} "
             "Lower resources.workers, cpus_per_worker or gpus_per_worker, or add nodes."
         )
 
