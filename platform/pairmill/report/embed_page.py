@@ -30,6 +30,6 @@ def prepare(summary: Mapping[str, Any]) -> dict[str, Any]:
             ("checksum", show.digits(model.get("checksum"))),
             ("precision", show.fact(model.get("precision"))),
             ("dimension", show.fact(summary.get("dims"))),
-            ("length", "1" if summary.get("normalized") else "as they come"),
+            ("norm of a vector", "1" if summary.get("normalized") else "as they come"),
         ],
     }

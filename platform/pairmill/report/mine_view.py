@@ -98,9 +98,14 @@ def indexes(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def scores(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Each score's quantiles and bars."""
+    """Each score's quantiles, and its histogram; `width` is a bar's percentage of the longest."""
     figures = (summary.get("mined") or {}).get("figures") or {}
-    return [{"name": name, **about} for name, about in figures.items()]
+    return [{"name": name, **about, "bars": _bars(about.get("bars") or [])} for name, about in figures.items()]
+
+
+def _bars(bars: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    most = max((bar["rows"] for bar in bars), default=0) or 1
+    return [{**bar, "width": round(100 * bar["rows"] / most, 1)} for bar in bars]
 
 
 def ranks(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
