@@ -33,6 +33,7 @@ from pairmill.runs.browse import records  # noqa: E402
 from reading import digest, only_run  # noqa: E402
 
 SHARDS = ["resources.shard_size=1MB"]
+AWAY = "the job server cannot be asked"
 TRAINING = ["steps=60", "checkpoints.steps=4", "resources.workers=2"]
 
 
@@ -99,15 +100,23 @@ def lost_trainer(place: Place, cluster: services.RayCluster) -> dict[str, Any]:
     return {"same": same(broken, whole) and losses(broken) == losses(whole), "resumed at": resumed}
 
 
+def following(place: Place, storage: Path, cluster: services.RayCluster, log: Path) -> services.Process:
+    """A client of `pairmill submit --follow`."""
+    options = ["--address", cluster.job_address, "--follow", "--package", "--storage", str(storage)]
+    options += [part for item in SUBMITTED for part in ("--set", item)]
+    return services.start_pairmill("submit", place.spec, *options, log=log, env=services.NO_TOKEN)
+
+
 def lost_head(place: Place, start: Callable[[], services.RayCluster]) -> dict[str, Any]:
     """The head dies with the driver; the job is submitted to a cluster that is started anew."""
-    storage, cluster = place.storage("head"), start()
-    process = submit(place.spec, storage, cluster, *SUBMITTED)
+    storage, log, cluster = place.storage("head"), place.folder / "client.log", start()
+    client = following(place, storage, cluster, log)
     until(lambda: under_way(storage, "links"), "links")
     for node in cluster.nodes:
         services.end(node, by_force=True)
-    log, _ = process.communicate(timeout=600)
-    told = {"the client says": last_line(log)}
+    until(lambda: AWAY in log.read_text(), "the client's message")
+    told = {"the client says": next(line for line in log.read_text().splitlines() if AWAY in line)}
+    services.end(client)
     ended(submit(place.spec, storage, start(), *SUBMITTED))
     return {**rows_of(place, storage), **told}
 
@@ -115,11 +124,8 @@ def lost_head(place: Place, start: Callable[[], services.RayCluster]) -> dict[st
 def twice(place: Place, cluster: services.RayCluster) -> dict[str, Any]:
     """`pairmill submit` of one spec, by two clients at once."""
     storage = place.storage("twice")
-    sets = [part for item in SUBMITTED for part in ("--set", item)]
-    options = ["--address", cluster.job_address, "--follow", "--package", "--storage", str(storage), *sets]
     logs = [place.folder / f"client-{number}.log" for number in range(2)]
-    env = services.NO_TOKEN
-    clients = [services.start_pairmill("submit", place.spec, *options, log=log, env=env) for log in logs]
+    clients = [following(place, storage, cluster, log) for log in logs]
     codes = [client.wait(timeout=1800) for client in clients]
     if any(codes):
         raise SystemExit("\n".join(log.read_text()[-3000:] for log in logs))

@@ -33,7 +33,7 @@ STAGES = {
 }
 SETS = {
     "curate": ["resources.shard_size=40KB"],
-    "train": ["steps=1500", "checkpoints.steps=5000", "resources.workers=2"],
+    "train": ["steps=300", "checkpoints.steps=5000", "resources.workers=2"],
 }
 
 

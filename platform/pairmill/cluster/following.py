@@ -77,7 +77,10 @@ def follow(server: JobServer, job_id: str, write: Callable[[str], None], say: Ca
         except Unreachable as error:
             if away is None:
                 away = time.monotonic()
-                say(f"{error}\nThe job goes on meanwhile; trying again for {AWAY_SECONDS / 60:.0f} minutes")
+                say(
+                    f"{error}\nIf the head is up, the job goes on meanwhile; trying again for "
+                    f"{AWAY_SECONDS / 60:.0f} minutes"
+                )
             elif time.monotonic() - away > AWAY_SECONDS:
                 raise
             time.sleep(RETRY_SECONDS)
