@@ -36,6 +36,7 @@ from pairmill.spec.load import loads
 HELD_OUT = ("de", "es", "ru", "tr", "zh")
 PROMPTS = {"query": "query: ", "passage": "passage: "}
 SIDES = {"anchor": "query", "positive": "passage"}
+LENGTH = 96  # tokens, in training and evaluation
 COPIES = ("as it is", "in capitals", "without its last word")
 
 
@@ -83,7 +84,7 @@ def longer(table: pa.Table) -> float:
 
 def learnt(of: Run, model: str, negatives: int, steps: int, seed: int, storage: Path) -> Run:
     entry = {"name": "questions", "run": of.id, "prompts": SIDES, "negatives": negatives}
-    encoder = {"path": model, "pooling": "mean", "prompts": PROMPTS, "max_length": 96}
+    encoder = {"path": model, "pooling": "mean", "prompts": PROMPTS, "max_length": LENGTH}
     spec = {"kind": "train", "name": f"negatives-{negatives}", "model": encoder, "data": [entry], "steps": steps}
     spec |= {"objective": {"name": "contrastive", "temperature": 0.02}, "batch_size": 32, "seed": seed}
     return run({**spec, "optimizer": {"lr": 2.0e-5, "warmup": 0.1}}, storage)
@@ -106,7 +107,7 @@ def scores(model: dict[str, Any], name: str, data: Path, storage: Path) -> dict[
 def trained(data: Path, model: str, count: int, steps: int, seeds: list[int], storage: Path) -> dict[str, Any]:
     hard = mined(curated(questions(data, count), "questions", storage), "mined", model, storage, count=1)
     ratio = longer(rows(hard, storage))
-    encoder = {"path": model, "pooling": "mean", "prompts": {"query": PROMPTS["query"]}}
+    encoder = {"path": model, "pooling": "mean", "prompts": PROMPTS, "max_length": LENGTH}
     found: dict[str, Any] = {"tokens": round(ratio, 3), "before": scores(encoder, "before", data, storage)}
     plans = {"hard negatives": (1, steps), "in-batch only": (0, round(steps * ratio))}
     for name, (negatives, length) in plans.items():
