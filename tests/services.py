@@ -17,7 +17,7 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -327,6 +327,11 @@ def _run(command: list[str], cwd: Path, env: dict[str, str], timeout: float) -> 
 
 def pairmill_command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "pairmill", *arguments]
+
+
+def options_set(items: Iterable[str]) -> list[str]:
+    """`--set KEY=VALUE` for each of the items."""
+    return [part for item in items for part in ("--set", item)]
 
 
 def pairmill_environment(**changes: str) -> dict[str, str]:

@@ -119,7 +119,7 @@ def test_a_stopped_training_of_two_workers_writes_a_checkpoint_and_loses_no_step
         "resources.workers=2",
         "resources.cpus_per_worker=0.5",
     ]
-    options = [part for value in sets for part in ("--set", value)]
+    options = services.options_set(sets)
     storage, log = str(tmp_path / "runs"), tmp_path / "log"
     client = site.start("submit", str(spec), "--storage", storage, "--follow", *options, log=log)
     wait_for_text(log, "train: step ", client)

@@ -35,7 +35,16 @@ from kill import ROOT, finish, only_run, start
 
 from pairmill.runs.record import read_events
 from reading import digest
-from services import INSTALLED, NO_TOKEN, RayCluster, clean_environment, end, pairmill_command, start_ray_cluster
+from services import (
+    INSTALLED,
+    NO_TOKEN,
+    RayCluster,
+    clean_environment,
+    end,
+    options_set,
+    pairmill_command,
+    start_ray_cluster,
+)
 
 #: The first files of a phase, which show that it is under way. Components in a single task: all links are committed.
 PHASES = {
@@ -188,7 +197,7 @@ def twice(storage: Path) -> int:
 
 def submit(spec: str, storage: Path, cluster: RayCluster, *sets: str) -> subprocess.Popen[str]:
     """`ray job submit` of the job: its driver runs on the head, its tasks on the other raylets."""
-    options = [part for item in sets for part in ("--set", item)]
+    options = options_set(sets)
     pairmill = pairmill_command("run", str(ROOT / spec), "--storage", str(storage), *options)
     environment = json.dumps({"env_vars": INSTALLED})
     ray = [sys.executable, "-m", "ray.scripts.scripts", "job", "submit", "--address", cluster.job_address]

@@ -103,7 +103,7 @@ def lost_trainer(place: Place, cluster: services.RayCluster) -> dict[str, Any]:
 def following(place: Place, storage: Path, cluster: services.RayCluster, log: Path) -> services.Process:
     """A client of `pairmill submit --follow`."""
     options = ["--address", cluster.job_address, "--follow", "--package", "--storage", str(storage)]
-    options += [part for item in SUBMITTED for part in ("--set", item)]
+    options += services.options_set(SUBMITTED)
     return services.start_pairmill("submit", place.spec, *options, log=log, env=services.NO_TOKEN)
 
 
@@ -135,7 +135,7 @@ def twice(place: Place, cluster: services.RayCluster) -> dict[str, Any]:
 def full_disk(place: Place, size: str) -> dict[str, Any]:
     """The storage's disk fills; with more room the same command resumes."""
     with services.small_disk(place.storage("full"), size) as disk:
-        sets = [part for item in SHARDS for part in ("--set", item)]
+        sets = services.options_set(SHARDS)
         arguments = ["run", place.spec, "--storage", str(disk / "store"), *sets]
         first = services.run_pairmill(*arguments, timeout=1800)
         told = {"exit": first.code, "message": last_line(first.stderr)}
@@ -148,7 +148,7 @@ def full_disk(place: Place, size: str) -> dict[str, Any]:
 def unbroken(place: Place, cluster: services.RayCluster) -> None:
     """What all is compared with: the rows of a run on this machine, the weights of one on the cluster."""
     storage = place.storage("unbroken")
-    sets = [part for item in SHARDS for part in ("--set", item)]
+    sets = services.options_set(SHARDS)
     outcome = services.run_pairmill("run", place.spec, "--storage", str(storage), *sets, timeout=1800)
     if outcome.code:
         raise SystemExit(outcome.output)

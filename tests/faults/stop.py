@@ -60,7 +60,7 @@ class Jobs:
         self.kind = kind
         self._env = {**services.NO_TOKEN, "RAY_API_SERVER_ADDRESS": cluster.job_address}
         self._command = ["submit", str(spec), "--follow"]
-        self._command += [part for item in SETS[kind] for part in ("--set", item)]
+        self._command += services.options_set(SETS[kind])
 
     def start(self, storage: Path, log: Path) -> services.Process:
         return services.start_pairmill(*self._command, "--storage", str(storage), log=log, env=self._env)

@@ -101,7 +101,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="regular expression: the cases to run")
     parser.add_argument("--json", help="write the results to this file")
     options = parser.parse_args()
-    sets = [part for value in options.sets for part in ("--set", value)]
+    sets = services.options_set(options.sets)
 
     def command(storage: str, env: dict[str, str]) -> services.Outcome:
         return services.run_pairmill("run", options.spec, "--storage", storage, *sets, env=env, timeout=3600)

@@ -194,7 +194,7 @@ class TestOnADisk:
         retention.remove(str(store), [gone.id])
         spec = tmp_path / "spec.yaml"
         spec.write_text(SPEC.format(path=rows))
-        sets = [part for value in (SHARDS, LENIENT, "resources.cpus=1") for part in ("--set", value)]
+        sets = services.options_set((SHARDS, LENIENT, "resources.cpus=1"))
         driver = services.start_pairmill("run", str(spec), "--storage", str(store), *sets, log=tmp_path / "log")
         rounds = 0
         while driver.poll() is None:

@@ -37,7 +37,7 @@ def test_a_killed_worker_and_a_killed_driver_change_no_weight(tmp_path: Path) ->
         return run_job(load(str(spec), sets), str(storage), None, False, "", lambda line: None).run
 
     storage = tmp_path / "broken"
-    more = [part for value in sets for part in ("--set", value)]
+    more = services.options_set(sets)
     driver = services.start_pairmill("run", str(spec), "--storage", str(storage), *more, log=tmp_path / "log")
     wait_for_checkpoint(storage, 2, lambda: driver.poll() is None)
     (worker,) = services.train_workers(driver.pid)
