@@ -153,7 +153,7 @@ def _select(
     moved = sum(one.rows.value * (one.annotated_bytes.value + one.kept_bytes.value) for one in inputs)
     reserve = (float(task.memory_per_task), task.cpus_per_task)
     plan.stages.append(Stage("select", cpu, shards, *reserve, moved, requests=6 * shards))
-    if spec.report.sensitivity and thresholds.active_rules(spec.filters, spec.language.min_confidence):
+    if _looks(spec):
         rate = context.rates.rate("sensitivity: rows")
         counted = sheet.product("sensitivity: rows: CPU", "CPU-s", rows, rate, source=rate.source)
         plan.stages.append(Stage("sensitivity: rows", counted, shards, *reserve, moved / 4))
@@ -163,15 +163,24 @@ def _select(
         plan.stages.append(Stage("sensitivity: groups", walked, parts, memory, task.cpus_per_task))
 
 
+def _looks(spec: CurateSpec) -> bool:
+    """Whether the report tells what other thresholds would keep."""
+    return spec.report.sensitivity and bool(thresholds.active_rules(spec.filters, spec.language.min_confidence))
+
+
 def _looked_at(
     sheet: Sheet, context: Context, spec: CurateSpec, rows: Quantity, basis: Quantity, parts: int, text: Quantity
 ) -> Quantity:
-    """The stage `sensitivity: groups`: each part reads all rows for its own, and walks these at other thresholds."""
+    """The stage `sensitivity: groups`: each part reads all rows for its own, and walks these at other thresholds.
+
+    Without thresholds to look at it reads the groups and no text.
+    """
     rate = context.rates.rate("sensitivity: groups", text.value)
     if "sensitivity: groups" in context.rates.measured:
         return sheet.product("sensitivity: groups: CPU", "CPU-s", rows, rate, source=rate.source)
-    if not spec.report.sensitivity:
-        return sheet.given("sensitivity: groups: CPU", 0, "CPU-s", "report.sensitivity is off: no text is read")
+    if not _looks(spec):
+        members = context.rates.rate("dedup: groups", rows.value)
+        return sheet.product("sensitivity: groups: CPU", "CPU-s", rows, members, source=members.source)
     read = context.rates.rate("dedup: candidates", text.value)
     times = quantity("", parts, "parts")
     reading = sheet.product("sensitivity: groups: read", "CPU-s", rows, read, times, source=read.source)

@@ -92,19 +92,21 @@ def _nodes_used(stage: Stage, cluster: Cluster, used: int) -> int:
 
 
 def _failures(sheet: Sheet, plan: Plan, cluster: Cluster) -> None:
-    """What is done again: a killed task its unit, a node the units that ran on it, a driver all that ran."""
+    """What is done again: a killed task its unit, a node the units that ran on it, a driver all that ran. Of the stage
+    with the most work under way."""
     sheet.section = "when something dies"
     stages = [stage for stage in plan.all_stages if slots(stage, cluster) and stage.units > 1 and not stage.flops]
     if not stages:
         return
-    largest = max(stages, key=lambda stage: stage.cpu.value / stage.units)
+    at_once = {stage.name: min(slots(stage, cluster), stage.units) for stage in stages}
+    largest = max(stages, key=lambda stage: at_once[stage.name] * stage.cpu.value / stage.units)
     unit = sheet.quotient("a unit of " + largest.name, "CPU-s", largest.cpu, quantity("units", largest.units, "units"))
     sheet.product("a killed task costs", "CPU-s", unit, quantity("", 0.5, "of it, on average"))
     node = max(cluster.nodes, key=lambda one: _of_node(largest, one))
     here = quantity("", _of_node(largest, node), "tasks of a node")
     half = quantity("", 0.5, "of each")
     sheet.product("a killed node costs", "CPU-s", unit, here, half)
-    running = quantity("", min(slots(largest, cluster), largest.units), "tasks")
+    running = quantity("", at_once[largest.name], "tasks")
     sheet.product("a killed driver costs", "CPU-s", unit, running, half)
     alone = [stage for stage in plan.all_stages if round(stage.units) <= 1 and not stage.flops]
     if alone:
