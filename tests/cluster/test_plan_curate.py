@@ -84,7 +84,8 @@ def test_without_thresholds_to_look_at_groups_are_read_and_no_text(corpus):
     plan = plan_of(plain, context(sample=1_000_000))
     costs = {stage.name: stage.cpu.value for stage in plan.stages}
     assert "sensitivity: rows" not in costs
-    assert costs["sensitivity: groups"] < 2.1 * costs["dedup: groups"]  # the sample may be half as dear as the stored rate
+    # the sample may be half as dear as the stored rate
+    assert costs["sensitivity: groups"] < 2.1 * costs["dedup: groups"]
 
 
 def test_costs_of_an_earlier_run_are_its_recorded_cpu_seconds(spec, actual):
