@@ -6,7 +6,7 @@ import re
 
 import sweep_summaries
 
-from pairmill.report import sweep_page, sweep_view
+from pairmill.report import sweep_page, sweep_plots, sweep_view
 from pairmill.report.text import summarise
 
 
@@ -21,7 +21,7 @@ def test_the_best_objective_so_far_never_gets_worse_in_either_direction() -> Non
     for mode, turns in (("max", 1), ("min", -1)):
         given = sweep_summaries.search()
         given["objective"]["mode"] = mode
-        course = sweep_view.course(given)
+        course = sweep_plots.course(given)
         assert course is not None
         heights = [-turns * float(y) for y in re.findall(r"[\d.]+ ([\d.]+)", str(course.lines[0].path))]
         assert heights == sorted(heights) and len(heights) == len(sweep_view.scored(given)) == 14
@@ -38,23 +38,42 @@ def test_the_table_has_the_best_first_then_those_that_were_stopped_and_those_tha
 
 
 def test_parallel_lines_end_at_their_objective_and_the_best_is_the_last_and_highest() -> None:
-    parallel = sweep_view.parallel(sweep_summaries.search())
+    parallel = sweep_plots.parallel(sweep_summaries.search())
     assert parallel is not None
     assert [name for _, name, _, _ in parallel.axes][:2] == ["optimizer.lr", "objective.temperature"]  # by importance
-    ends = [float(str(path).rsplit(" ", 1)[1]) for path, _ in parallel.lines]
-    assert ends == sorted(ends, reverse=True) and ends[-1] == 0.0
+    done = [path for path, kind in parallel.lines if kind != "early"]
+    ends = [float(str(path).rsplit(" ", 1)[1]) for path in done]
+    assert len(ends) == 14 and ends == sorted(ends, reverse=True) and ends[-1] == 0.0
     assert parallel.lines[-1][1] == "best"
     points = [len(re.findall("[ML]", str(path))) for path, _ in parallel.lines]
     assert set(points) == {5, 6}  # the last value is drawn only beside another
 
 
 def test_a_slice_places_listed_values_in_their_order_and_ranges_by_their_logarithm() -> None:
-    scale = sweep_view.Scale((None, {"rank": 8}, "x"))
+    scale = sweep_plots.Scale((None, {"rank": 8}, "x"))
     assert [scale.at(value) for value in scale.values] == [0, 50, 100]
-    log = sweep_view.Scale((0.01, 0.1, 1.0), log=True)
+    log = sweep_plots.Scale((0.01, 0.1, 1.0), log=True)
     assert [log.at(value) for value in log.values] == [0, 50, 100]
-    told = {one.path: one.told for one in sweep_view.slices(sweep_summaries.search())}
+    told = {one.path: one.told for one in sweep_plots.slices(sweep_summaries.search())}
     assert told["batch_size"].startswith("16: mean 0.") and "; 64: mean 0." in told["batch_size"]
+
+
+def test_trials_that_were_stopped_are_drawn_at_what_was_held_out_then_where_that_is_the_objective() -> None:
+    given = sweep_summaries.search()
+    parallel, one = sweep_plots.parallel(given), sweep_plots.slices(given)[0]
+    assert parallel is not None and [kind for _, kind in parallel.lines].count("early") == 8
+    assert str(one.early).count("h0") == 8 and str(one.dots).count("h0") == 13
+    given["objective"] = {"metric": "tasks.stsb.main_score", "held_out": None, "step": "after", "mode": "max"}
+    parallel = sweep_plots.parallel(given)
+    assert parallel is not None and "early" not in {kind for _, kind in parallel.lines}
+
+
+def test_where_all_but_one_were_stopped_all_are_drawn_and_the_one_is_the_best() -> None:
+    given = sweep_summaries.search()
+    given["trials"] = [t for t in given["trials"] if t["state"] == "pruned" or t["number"] == given["best"]]
+    parallel = sweep_plots.parallel(given)
+    assert parallel is not None and [kind for _, kind in parallel.lines] == ["early"] * 8 + ["best"]
+    assert "Pale: stopped early" in sweep_page.render(given)
 
 
 def test_claims_are_told_with_their_verdicts_on_page_and_in_text() -> None:

@@ -89,6 +89,19 @@ def test_a_pipeline_shows_steps_links_and_what_its_training_gained() -> None:
     assert any("64.5% 61.5–67.4" in row for row in rows(html, "trained-0"))
 
 
+def test_a_pipeline_that_evaluates_twice_sets_the_scores_side_by_side() -> None:
+    before = train_summaries.evaluation_step("before", tatoeba=0.122, stsb=0.672)
+    after = train_summaries.evaluation_step("after", tatoeba=0.341, xquad=None)
+    html = pipeline_page.render({"steps": [before, after]})
+    assert rows(html, "evaluations")[1:] == [
+        "tatoeba 12.2 11.2 to 13.2 34.1 33.1 to 35.1",
+        "stsb 67.2 66.2 to 68.2 –",
+        "xquad – –",
+    ]
+    assert "tatoeba 12.2 , stsb 67.2" in rows(html, "steps")[1]
+    assert 'id="evaluations"' not in pipeline_page.render({"steps": [before]})
+
+
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_hostile_strings_add_no_tag_no_attribute_and_no_link(kind: str) -> None:
     html = HOSTILE[kind]()

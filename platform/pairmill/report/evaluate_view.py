@@ -80,6 +80,14 @@ def widest(task: Json) -> Json:
     return next((found for _, found in by_width(task)), {"subsets": {}, "mean": {}, "slices": {}})
 
 
+def means(summary: Json) -> dict[str, tuple[str, str]]:
+    """By task: the main score of the widest vectors, and its interval."""
+    found = {
+        str(task["name"]): widest(task)["mean"].get(task["main_score"]) or {} for task in summary.get("tasks") or []
+    }
+    return {name: (score(one.get("value")), interval(one.get("interval"))) for name, one in found.items()}
+
+
 def tasks(summary: Json) -> list[dict[str, Any]]:
     """By task and dimension: the main score, its interval, and the other scores."""
     rows = []

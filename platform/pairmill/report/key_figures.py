@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from pairmill.pairs.ledger import Counts
-from pairmill.report import evaluations
+from pairmill.report import evaluate_view, evaluations
 from pairmill.report.show import fact, share, value, whole
+
+TASKS = 6  # of an evaluation
 
 
 def key_figures(step: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -26,4 +28,8 @@ def key_figures(step: Mapping[str, Any]) -> list[tuple[str, str]]:
         told += [("steps", value(training.get("steps"))), ("rows a second", value(training.get("rows_per_second")))]
     if ends := evaluations.losses(summary.get("curve") or []):
         told.append(("loss", f"{value(ends[0])} → {value(ends[1])}"))
+    if step.get("kind") == "embed":
+        told.append(("vectors", whole(sum(row["vectors"] for row in summary.get("counts") or []))))
+    if step.get("kind") == "evaluate":
+        told += [(fact(name), value) for name, (value, _) in list(evaluate_view.means(summary).items())[:TASKS]]
     return told

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pairmill.report import evaluations, show
+from pairmill.report import evaluate_view, evaluations, show
 from pairmill.report.comparison import compared, gains
 from pairmill.report.frame import STATES, frame
 from pairmill.report.key_figures import key_figures
@@ -32,11 +32,14 @@ def prepare(summary: Mapping[str, Any]) -> dict[str, Any]:
     rows = [step_row(step) for step in steps]
     trained = [part for step in steps if (part := training(step))]
     parts = [{**part, "id": f"trained-{number}"} for number, part in enumerate(trained)]
-    contents = [("summary", "Summary"), STEPS, *((part["id"], part["name"]) for part in parts)]
+    scores = evaluated(steps)
+    told = [("evaluations", "Evaluations")] if scores else []
+    contents = [("summary", "Summary"), STEPS, *told, *((part["id"], part["name"]) for part in parts)]
     return {
         **frame(summary, "pipeline", contents),
         "sentences": sentences(steps, summary.get("planned") or []),
         "steps": rows,
+        "scores": scores,
         "trained": parts,
     }
 
@@ -69,6 +72,20 @@ def step_row(step: Mapping[str, Any]) -> dict[str, Any]:
         "reused": bool(step.get("reused")),
         "figures": key_figures(step),
     }
+
+
+def evaluated(steps: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """The main scores of the steps that evaluate, by task (rows) and step (columns); None for fewer than two steps."""
+    found = {
+        show.fact(step.get("name")): evaluate_view.means(step.get("summary") or {})
+        for step in steps
+        if step.get("kind") == "evaluate" and step.get("state") == "done"
+    }
+    if len(found) < 2:
+        return None
+    tasks = list(dict.fromkeys(task for scores in found.values() for task in scores))
+    rows = [(show.one_line(task, 60), [scores.get(task, ("–", "")) for scores in found.values()]) for task in tasks]
+    return {"steps": list(found), "rows": rows}
 
 
 def training(step: Mapping[str, Any]) -> dict[str, Any] | None:

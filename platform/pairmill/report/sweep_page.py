@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pairmill.report import sweep_plots as plots
 from pairmill.report import sweep_view as view
 from pairmill.report.frame import frame
 from pairmill.report.templating import template
@@ -19,11 +20,11 @@ def prepare(summary: Mapping[str, Any]) -> dict[str, Any]:
     """The template's variables."""
     made = {
         "claims": view.claims(summary),
-        "course": view.course(summary),
-        "curves": view.curves(summary),
-        "parallel": view.parallel(summary),
-        "importance": view.importance(summary),
-        "slices": view.slices(summary),
+        "course": plots.course(summary),
+        "curves": plots.curves(summary),
+        "parallel": plots.parallel(summary),
+        "importance": plots.importance(summary),
+        "slices": plots.slices(summary),
     }
     titles = {
         "claims": "Claims",
