@@ -204,6 +204,7 @@ def evaluation_step(name: str, **means: float | None) -> Json:
     tasks = [
         {
             "name": task,
+            "type": "bitext",
             "main_score": "accuracy",
             "dims": {
                 "full": {

@@ -82,10 +82,10 @@ def widest(task: Json) -> Json:
 
 def means(summary: Json) -> dict[str, tuple[str, str]]:
     """By task: the main score of the widest vectors, and its interval."""
-    found = {
-        str(task["name"]): widest(task)["mean"].get(task["main_score"]) or {} for task in summary.get("tasks") or []
-    }
-    return {name: (score(one.get("value")), interval(one.get("interval"))) for name, one in found.items()}
+    found: dict[str, tuple[str, str]] = {}
+    for row in tasks(summary):  # the widest first
+        found.setdefault(str(row["name"]), (row["value"], row["interval"]))
+    return found
 
 
 def tasks(summary: Json) -> list[dict[str, Any]]:

@@ -31,5 +31,5 @@ def key_figures(step: Mapping[str, Any]) -> list[tuple[str, str]]:
     if step.get("kind") == "embed":
         told.append(("vectors", whole(sum(row["vectors"] for row in summary.get("counts") or []))))
     if step.get("kind") == "evaluate":
-        told += [(fact(name), value) for name, (value, _) in list(evaluate_view.means(summary).items())[:TASKS]]
+        told += [(fact(name), score) for name, (score, _) in list(evaluate_view.means(summary).items())[:TASKS]]
     return told

@@ -98,15 +98,18 @@ def _failures(sheet: Sheet, plan: Plan, cluster: Cluster) -> None:
     stages = [stage for stage in plan.all_stages if slots(stage, cluster) and stage.units > 1 and not stage.flops]
     if not stages:
         return
-    at_once = {stage.name: min(slots(stage, cluster), stage.units) for stage in stages}
-    largest = max(stages, key=lambda stage: at_once[stage.name] * stage.cpu.value / stage.units)
-    unit = sheet.quotient("a unit of " + largest.name, "CPU-s", largest.cpu, quantity("units", largest.units, "units"))
+
+    def at_once(stage: Stage) -> float:
+        return min(slots(stage, cluster), stage.units)
+
+    busiest = max(stages, key=lambda stage: at_once(stage) * stage.cpu.value / stage.units)
+    unit = sheet.quotient("a unit of " + busiest.name, "CPU-s", busiest.cpu, quantity("units", busiest.units, "units"))
     sheet.product("a killed task costs", "CPU-s", unit, quantity("", 0.5, "of it, on average"))
-    node = max(cluster.nodes, key=lambda one: _of_node(largest, one))
-    here = quantity("", _of_node(largest, node), "tasks of a node")
+    node = max(cluster.nodes, key=lambda one: _of_node(busiest, one))
+    here = quantity("", _of_node(busiest, node), "tasks of a node")
     half = quantity("", 0.5, "of each")
     sheet.product("a killed node costs", "CPU-s", unit, here, half)
-    running = quantity("", at_once[largest.name], "tasks")
+    running = quantity("", at_once(busiest), "tasks")
     sheet.product("a killed driver costs", "CPU-s", unit, running, half)
     alone = [stage for stage in plan.all_stages if round(stage.units) <= 1 and not stage.flops]
     if alone:
