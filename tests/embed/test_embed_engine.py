@@ -59,9 +59,9 @@ def test_fp32_vectors_equal_those_of_sentence_transformers_to_1e_5(minilm: Engin
 def test_fp32_vectors_of_e5_equal_those_of_sentence_transformers_with_a_prompt(real_texts: list[str]) -> None:
     from sentence_transformers import SentenceTransformer
 
-    folder = os.environ.get("PAIRMILL_E5_SMALL")
+    folder = os.environ.get("PAIRMILL_E5")
     if not folder:
-        pytest.skip("needs multilingual-e5-small: name its directory in PAIRMILL_E5_SMALL")
+        pytest.skip("needs multilingual-e5-small: name its directory in PAIRMILL_E5")
     ours = make(EmbeddingModel(path=folder, prompts={"query": "query: "})).encode(real_texts, "query")
     theirs = SentenceTransformer(folder, device="cpu").encode(real_texts, prompt="query: ", normalize_embeddings=True)
     assert np.abs(ours - theirs).max() < 1e-5
