@@ -68,7 +68,7 @@ def tables(result: Json) -> str:
     by: dict[tuple[str, int, int], dict[str, Json]] = {}
     for one in result.get("differences", []):
         by.setdefault((one["language"], one["pairs"], one["seed"]), {})[one["method"]] = one
-    for (language, pairs, _), group in by.items():
+    for (language, pairs, _), group in sorted(by.items()):
         cells = [_change(group.get(method)) for method in COLOURS if method != "ridge"]
         lines.append(f"| {language} | {pairs:,} | {' | '.join(cells)} |")
     return "\n".join([*lines, "", "On unseen pairs of the texts learnt from:", "", *_unseen(found)])
@@ -110,22 +110,23 @@ def svg(points: list[Json]) -> str:
     for number, language in enumerate(languages):
         own = {key[1:]: one for key, one in found.items() if key[0] == language}
         parts += _panel(LEFT + number * (WIDE + GAP), language, own, low, high)
-    for number, (method, colour) in enumerate({**COLOURS, **LEVELS}.items()):
-        x = LEFT + number * 128
+    x = LEFT
+    for method, colour in {**COLOURS, **LEVELS}.items():
         parts.append(f'<path d="M{x} {height - 12}h18" stroke="{colour}" stroke-width="2"{_dashed(method)}/>')
         parts.append(f'<text x="{x + 23}" y="{height - 8}" fill="#111">{method}</text>')
+        x += 48 + 6 * len(method)
     return "\n".join([*parts, "</svg>", ""])
 
 
 def _panel(left: float, language: str, found: dict[tuple[str, int], Json], low: float, high: float) -> list[str]:
-    """The axes, levels and lines of a language."""
+    """The axes, levels and lines of a language. Accuracy is drawn by its square root: small ones are told apart."""
 
     def at(pairs: float, accuracy: float) -> tuple[float, float]:
         x = left + WIDE * (math.log(pairs) - low) / (high - low)
-        return round(x, 1), round(TOP + HIGH * (1 - accuracy / 100), 1)
+        return round(x, 1), round(TOP + HIGH * (1 - math.sqrt(accuracy / 100)), 1)
 
     parts = [f'<text x="{left}" y="{TOP - 14}" font-size="13" fill="#111">{NAMES.get(language, language)}</text>']
-    for tick in range(0, 101, 20):
+    for tick in (0, 1, 5, 10, 20, 40, 60, 80, 100):
         y = at(1, tick)[1]
         parts.append(f'<path d="M{left} {y}h{WIDE}" stroke="#e5e7eb"/>')
         parts.append(f'<text x="{left - 6}" y="{y + 4}" text-anchor="end" fill="#444">{tick}</text>')
