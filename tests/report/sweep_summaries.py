@@ -85,7 +85,7 @@ def claims(better: str = "pearson", than: str = "mse") -> Json:
     told = [
         {**one, "verdict": "held"},
         {**one, "text": "by a lot", "by": 0.1, "mean": 0.02, "interval": [0.01, 0.03], "verdict": "not held"},
-        {**one, "text": "in training", "seeds": [], "mean": None, "interval": None, "verdict": "open"},
+        {**one, "text": "in training", "by": -0.01, "seeds": [], "mean": None, "interval": None, "verdict": "open"},
     ]
     runs = [{"seed": n, "run": f"p-{n:012x}", "figures": {"objective": 0.8}} for n in (1, 2, 3)]
     trials = [trial(n, {}, "done", 0.8 - n / 50, name=name, runs=runs) for n, name in enumerate((better, than))]

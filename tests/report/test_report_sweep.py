@@ -82,8 +82,8 @@ def test_claims_are_told_with_their_verdicts_on_page_and_in_text() -> None:
     for verdict in ("held", "not held", "open"):
         assert re.search(rf'<span class="state \w+">{verdict}</span>', page)
     assert "Of 3 claims 1 held, 1 not held, 1 open." in text
-    assert "held     pearson beats mse: +0.02 (+0.01 to +0.03), 3 seeds" in text
-    assert "by more than 0.1" in page and "Best so far" not in page
+    assert "held     pearson beats mse: +0.0200 (+0.0100 to +0.0300), 3 seeds" in text
+    assert "by more than 0.1" in page and "or at most 0.01 behind" in page and "Best so far" not in page
 
 
 def test_a_sweep_without_a_trial_has_a_page_too() -> None:

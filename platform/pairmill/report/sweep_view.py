@@ -118,7 +118,7 @@ def claims(summary: Json) -> list[dict[str, Any]]:
         {
             **{name: one[name] for name in ("text", "better", "than", "metric", "step", "verdict")},
             "kind": VERDICTS[one["verdict"]],
-            "by": show.value(one["by"]) if one["by"] else "",
+            "by": _margin(one["by"]),
             "mean": signed(one["mean"]),
             "interval": " to ".join(signed(end) for end in one["interval"]) if one["interval"] else "–",
             "lower": one["mode"] == "min",
@@ -137,6 +137,13 @@ def claims(summary: Json) -> list[dict[str, Any]]:
     ]
 
 
+def _margin(by: float) -> str:
+    """What is claimed beyond a difference of zero, in words."""
+    if not by:
+        return ""
+    return f"by more than {show.value(by)}" if by > 0 else f"or at most {show.value(-by)} behind"
+
+
 def _rows(found: Json | None) -> str:
     if not found or not found.get("interval"):
         return "–"
@@ -144,8 +151,10 @@ def _rows(found: Json | None) -> str:
 
 
 def signed(value: Any) -> str:
-    """`+0.012`, `−0.3`, `0`."""
-    return "–" if value is None else f"{value:+.3g}".replace("-", "−") if value else "0"
+    """A difference of scores, `+0.0120`, as wide as those beside it in its column; of large figures `+1,234`."""
+    if value is None:
+        return "–"
+    return f"{value:+,.{4 if abs(value) < 10 else 0}f}".replace("-", "−") if value else "0"
 
 
 def lines(summary: Json) -> list[str]:
