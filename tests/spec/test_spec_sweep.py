@@ -11,7 +11,7 @@ import yaml
 from pairmill.errors import SpecError
 from pairmill.spec.load import LoadedSpec, load, loads
 from pairmill.spec.sweep import Draw
-from pairmill.spec.trials import grid, most_trials, seed_paths, shared_steps, trial_document, whole
+from pairmill.spec.trials import grid, most_trials, read, seed_paths, shared_steps, trial_document, whole, written
 from pairmill.sweep.specs import text_of
 
 TRAIN = """kind: sweep
@@ -121,6 +121,44 @@ def test_a_trials_spec_has_its_values_its_seed_and_the_references_as_they_were_w
     assert trial_document(loaded.document, {path: "z"}).references == {}
     assert "/secret" not in str(loaded.public) and "/secret" not in text_of(loaded.document, loaded.spec, {}, None)
     assert made(loaded, {})["name"] == "x"
+
+
+def test_values_are_recorded_with_their_references_and_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTHER", "/secret/other")
+    key, size = "model.package", "data.0.limit"
+    space = SPACE.replace("optimizer.lr", key).replace("log_uniform: [1e-5, 1e-3]", 'choice: [m, "${env:OTHER}"]')
+    entry = '{choice: [[{name: a, run: "${env:OTHER}", holdout: 9}], [{name: b, run: r, holdout: 9}]]}'
+    space += f"  data: {entry}\n  {size}: {{choice: [5]}}\n"
+    loaded = loads(space, "x.yaml")
+    for number, reference in ((0, "r"), (1, "${env:OTHER}")):
+        drawn = {key: ["m", "/secret/other"][number], "data": loaded.spec.space["data"].values[1 - number], size: 5}
+        told = written(loaded.document, drawn)
+        assert "/secret" not in str(told) and told["data"][0]["run"] == reference
+        assert read(loaded.document, told) == drawn and read(loaded.document, drawn) == drawn
+    (variant,) = (one for one in loads(CLAIMS, "x.yaml").spec.variants.values() if "/secret" in str(one))
+    document = loads(CLAIMS, "x.yaml").document
+    assert read(document, written(document, variant)) == variant != written(document, variant)
+
+
+def test_a_value_is_written_after_the_one_that_it_is_a_part_of() -> None:
+    loaded = loads(SPACE, "x.yaml")
+    for order in (1, -1):
+        values = dict(
+            [("objective.temperature", 0.1), ("objective", {"name": "contrastive", "temperature": 0.5})][::order]
+        )
+        assert made(loaded, values)["objective"] == {"name": "contrastive", "temperature": 0.1}
+
+
+def test_the_spec_that_a_run_records_is_the_same_sweep() -> None:
+    loaded = loads(CLAIMS, "x.yaml")
+    again = loads(loaded.yaml(), "spec.yaml")
+    assert again.spec == loaded.spec
+
+
+def test_a_claim_on_the_objective_may_be_of_another_step() -> None:
+    evaluated = CLAIMS.replace("than: plain}", "than: plain, step: evaluate}")
+    spec = loads(evaluated, "x.yaml").spec
+    assert spec.objective_of(spec.claims[0]).step == "evaluate"
 
 
 def test_a_grid_has_every_combination_and_leaves_out_what_a_condition_leaves_out() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,8 @@ def trials(one: list[float], other: list[float]) -> list[dict[str, Any]]:
         ([0.02, 0.03, 0.04], "not held"),  # better, but by less than was claimed
         ([-0.3, -0.31, -0.32], "not held"),
         ([0.0, 0.1, 0.3], "open"),
-        ([0.3], "open"),
+        ([0.30, 0.31], "open"),  # the third seed's run failed
+        ([0.5, 0.5, 0.5], "open"),  # no seed changes anything, and there are no rows
         ([], "open"),
     ],
 )
@@ -67,6 +69,7 @@ def test_a_claim_holds_where_its_whole_interval_lies_above_what_was_claimed(
     spec, storage = loads(SPEC, "x").spec, open_storage(str(tmp_path))
     found = claims.verdict(spec, spec.claims[0], 0, trials([0.5] * 3, [0.5 + gain for gain in gains]), storage)
     assert found["verdict"] == verdict and len(found["seeds"]) == len(gains)
+    assert found["asked"] == 3 and found["over"] == ("rows" if gains == [0.5] * 3 else "seeds")
 
 
 def test_the_interval_is_that_of_a_paired_t_test_and_lower_may_be_better(tmp_path: Path) -> None:
@@ -88,7 +91,8 @@ def test_scores_of_tasks_are_found_by_name_main_score_or_subset() -> None:
         "training.steps": 9,
         "list.0.a": 1,
     }
-    assert {path: figures.value_at(summary, path) for path in paths} == paths
+    for told in (summary, json.loads(json.dumps(summary, sort_keys=True))):  # as the storage has it
+        assert {path: figures.value_at(told, path) for path in paths} == paths
 
 
 @pytest.mark.parametrize(

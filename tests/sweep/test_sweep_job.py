@@ -26,7 +26,9 @@ from pairmill.jobs import run_job
 from pairmill.report.text import summarise
 from pairmill.runs import browse, retention
 from pairmill.runs.record import Run, read_events
+from pairmill.runs.storage import open_storage
 from pairmill.spec.load import loads
+from pairmill.sweep.job import Sweep
 
 RATES = {"optimizer.lr": {"choice": [1e-3, 1e30, 1e-6, 1e-2, 1e-7]}}
 ASHA = {"by": "asha", "grace": 50, "reduction": 2}
@@ -155,6 +157,55 @@ def test_variants_run_once_with_each_seed_and_claims_are_judged(tmp_path: Path) 
     assert first["verdict"] in ("held", "open", "not held") and all(math.isfinite(end) for end in first["interval"])
     again = run(given, tmp_path / "store")
     assert again.already_done and again.summary["trials"] == made.summary["trials"]
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("local_ray")
+def test_the_median_rule_stops_poor_trials_whatever_failed_before(tmp_path: Path) -> None:
+    """The first trial fails before it has evaluated anything; three later ones are enough for a median."""
+    given = spec(tmp_path, search="grid", prune={"by": "median", "grace": 50})
+    given["space"] = {
+        "model.path": {"choice": [str(tmp_path / "nowhere"), given["trial"]["model"]["path"]]},
+        "optimizer.lr": {"choice": [1e-3, 1e-2, 1e-3 / 2, 1e-7]},
+    }
+    rows = table(run(given, tmp_path / "store"))
+    assert [row["state"] for row in rows] == ["failed"] * 4 + ["done"] * 3 + ["pruned"]
+    assert "nowhere" in rows[0]["message"] and 50 <= rows[7]["steps"] < 600
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("local_ray")
+def test_a_sweep_of_failed_trials_has_a_page_and_a_table_and_says_why(tmp_path: Path) -> None:
+    given = spec(tmp_path, space={"model.path": {"choice": [str(tmp_path / "nowhere")]}}, search="grid")
+    with pytest.raises(PairmillError, match="no trial was done. trial 0: model.path .*: failed: .*nowhere"):
+        run(given, tmp_path / "store")
+    (folder,) = (tmp_path / "store").glob("runs/rates-*")
+    assert "no trial was done" in (folder / "report.html").read_text() and (folder / "trials.parquet").exists()
+
+
+@pytest.mark.usefixtures("local_ray")
+def test_a_sweep_is_another_one_when_a_file_that_only_a_variant_reads_has_changed(tmp_path: Path) -> None:
+    given = spec(tmp_path, variants={"plain": {}, "other": {}})
+    other = tmp_path / "other.parquet"
+    other.write_bytes((tmp_path / "rows.parquet").read_bytes())
+    given["variants"]["other"] = {"data.words.input.path": str(other)}
+
+    def name() -> str:
+        found = loads(yaml.safe_dump(given, sort_keys=False), "sweep.yaml")
+        return Sweep(found, open_storage(str(tmp_path / "store")), "", lambda line: None).id
+
+    before = name()
+    assert name() == before
+    os.utime(other, (1, 1))
+    changed = name()
+    given["variants"] = dict(reversed(given["variants"].items()))
+    assert len({before, changed, name()}) == 3  # trials are numbered in the order of the variants
+
+
+def test_gpu_hours_are_refused_where_no_training_reserves_a_gpu(tmp_path: Path) -> None:
+    given = spec(tmp_path, space=RATES, budget={"gpu_hours": 1})
+    with pytest.raises(SpecError, match="sweep.yaml:.*budget.gpu_hours: no training of the trial reserves a GPU"):
+        run(given, tmp_path / "store")
 
 
 @pytest.mark.long

@@ -31,7 +31,7 @@ trials: 12
 
 def opened(folder: Path, *sets: str) -> tuple[Journal, Replaying]:
     journal = Journal(Units(open_storage(str(folder)), "journal"))
-    return journal, Replaying(loads(SPEC, "x", sets).spec, journal, lambda: None, lambda entry: None)
+    return journal, Replaying(loads(SPEC, "x", sets), journal, lambda: None, lambda entry: None)
 
 
 def score(values: dict[str, Any]) -> float:
@@ -109,12 +109,17 @@ def test_an_interrupted_trial_has_no_outcome_and_an_actor_that_died_too_often_ha
     assert failed is not None and failed["state"] == "failed" and "died 4 times" in failed["result"]["message"]
 
 
+def test_the_journal_keeps_references_to_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLACE", "/secret/place")
+    journal, searcher = opened(tmp_path, "space={model.path: {choice: ['${env:PLACE}']}}", "trial.model={path: x}")
+    assert searcher.suggest("a") == {"number": 0} and journal.values(0) == {"model.path": "${env:PLACE}"}
+
+
 def test_no_trial_begins_when_the_budget_is_spent_and_attempts_add_up(tmp_path: Path) -> None:
     journal = Journal(Units(open_storage(str(tmp_path)), "journal"))
     journal.started -= 100
     spent = [None, "budget.hours"]
-    spec = loads(SPEC, "x").spec
-    searcher = Replaying(spec, journal, lambda: spent.pop(0), lambda entry: None)
+    searcher = Replaying(loads(SPEC, "x"), journal, lambda: spent.pop(0), lambda entry: None)
     assert [searcher.suggest("a"), searcher.suggest("b")] == [{"number": 0}, "FINISHED"]
     assert searcher.ended == "budget.hours"
     assert 100 <= Journal(Units(open_storage(str(tmp_path)), "journal")).seconds < 130

@@ -19,7 +19,7 @@ from pairmill.evaluate.model import prompts_of, settings_of
 from pairmill.evaluate.subsets import needed_columns
 from pairmill.evaluate.tasks import SPLIT, label, named
 from pairmill.model import places
-from pairmill.report import evaluate_page
+from pairmill.report import evaluate_page, evaluate_view
 from pairmill.runs import browse, engine, metrics
 from pairmill.runs.job import Job, Outcome, Say
 from pairmill.runs.storage import Storage
@@ -51,7 +51,7 @@ class Evaluate(Job):
         self.prompts = {
             task.called: prompts_of(task.prompts or spec.prompts, self.settings.prompts) for task in spec.tasks
         }
-        self.files = {task.called: _fingerprints(task) for task in spec.tasks if task.mteb is None}
+        self.files = {task.called: fingerprints(task) for task in spec.tasks if task.mteb is None}
         self.bitext = identify(storage, spec.map.entry) if spec.map else None
         self.learnt, self.unscanned = self._learnt()
         self.base["checksum"] = self.checksum
@@ -97,7 +97,7 @@ class Evaluate(Job):
         costs = self._inference(texts, encoding)
         summary = {**result.summarise(self, planned, intervals, read, found, costs, facts), "map": fitted}
         for told in summary["tasks"]:
-            score = next(iter(told["dims"].values()))["mean"][told["main_score"]]["value"]
+            score = evaluate_view.widest(told)["mean"][told["main_score"]]["value"]
             if score is not None:
                 metrics.task_scored(self.spec.name, told["name"], score)
         return self.finish(summary, {**result.publish(self, planned, summary), "cluster": facts})
@@ -220,7 +220,7 @@ class Evaluate(Job):
         return Units(self.storage, inference.PREFIX).get(key)
 
 
-def _fingerprints(task: Task) -> list[tuple[str, str]]:
+def fingerprints(task: Task) -> list[tuple[str, str]]:
     """The files of a local task and what changes with their content. Raises SourceError for what cannot be used."""
     return [
         (file.uris[0], file.fingerprint)

@@ -4,7 +4,8 @@ The summary: {run, spec, command, objective: {metric, held_out, step, mode}, sea
 values, step, when}}, prune, trials: [{number, name, values: {path: value}, state: done | pruned | failed,
 objective, held_out, message, runs: [{seed, run, figures}], reports: [[step, value]], steps, cpu_seconds, ended}],
 best: number of a trial, importance: {path: share} or null, cost: {steps, cpu_seconds, seconds}, spent, claims: [{text,
-better, than, metric, step, mode, by, seeds: [{seed, better, than, difference, rows}], mean, interval, verdict}]}.
+better, than, metric, step, mode, by, seeds: [{seed, better, than, difference, rows}], asked, mean, interval, over,
+verdict}]}.
 """
 
 from __future__ import annotations
@@ -121,7 +122,9 @@ def claims(summary: Json) -> list[dict[str, Any]]:
             "by": _margin(one["by"]),
             "mean": signed(one["mean"]),
             "interval": " to ".join(signed(end) for end in one["interval"]) if one["interval"] else "–",
+            "over_rows": one.get("over") == "rows" and bool(one["interval"]),
             "lower": one["mode"] == "min",
+            "count": _count(one),
             "seeds": [
                 {
                     "seed": show.digits(seed["seed"]),
@@ -135,6 +138,12 @@ def claims(summary: Json) -> list[dict[str, Any]]:
         }
         for one in summary.get("claims") or []
     ]
+
+
+def _count(one: Json) -> str:
+    """How many seeds, and of how many where some failed."""
+    found, asked = len(one["seeds"]), one.get("asked", 0)
+    return f"{found} of {asked}" if found < asked else str(found)
 
 
 def _margin(by: float) -> str:
@@ -166,7 +175,7 @@ def lines(summary: Json) -> list[str]:
         first = [row for row in rows(summary) if row["objective"] != "–"][:TRIALS_NAMED]
         told += [("" if number else "best", f"{row['objective']}  {_line_of(row)}") for number, row in enumerate(first)]
     for number, one in enumerate(claims(summary)):
-        figures = f"{one['mean']} ({one['interval']}), {show.plural(len(one['seeds']), 'seed')}"
+        figures = f"{one['mean']} ({one['interval']}{' over rows' if one['over_rows'] else ''}), {one['count']} seeds"
         told.append(("" if number else "claims", f"{one['verdict']:<9}{one['text']}: {figures}"))
     return [f"  {name:<12}{show.one_line(line, 400)}" for name, line in told]
 

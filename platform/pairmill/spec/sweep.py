@@ -118,7 +118,11 @@ class Budget(Model):
     """No trial begins when it is spent; those that run are finished."""
 
     hours: float | None = Field(None, gt=0)
-    gpu_hours: float | None = Field(None, gt=0, description="GPUs of the trainings' workers x the time of their steps.")
+    gpu_hours: float | None = Field(
+        None,
+        gt=0,
+        description="GPUs of the trainings' workers x the time of their steps, of those that are found done as well.",
+    )
 
 
 class Claim(Model):
@@ -129,7 +133,9 @@ class Claim(Model):
     than: str = Field(description="A variant.")
     metric: str | None = Field(None, description="As of `objective`, which is the default.")
     step: str | None = Field(None, description="As of `objective`; with a metric of its own the pipeline's last.")
-    mode: Literal["max", "min"] | None = Field(None, description="Default: with a metric of its own max.")
+    mode: Literal["max", "min"] | None = Field(
+        None, description="Default: with a metric of its own max, else as of `objective`."
+    )
     by: float = Field(0.0, description="The difference must be above this, in units of the metric.")
 
 
@@ -175,7 +181,7 @@ class SweepSpec(Model):
         if bool(self.space) == bool(self.variants):
             found = "both" if self.space else "neither"
             raise ValueError(f"found {found} of space and variants: write one")
-        if self.variants and (self.trials or self.prune or self.model_fields_set & {"search", "seed"}):
+        if self.variants and (self.trials or self.prune or self.search != "random" or self.seed):
             raise ValueError("variants: each runs as it is: leave out search, seed, trials and prune")
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError("seeds: one stands twice; they must differ")
@@ -208,7 +214,8 @@ class SweepSpec(Model):
     def objective_of(self, claim: Claim) -> Objective:
         """What a claim compares."""
         if claim.metric is None:
-            return self.objective.model_copy(update={"mode": claim.mode or self.objective.mode})
+            own = {"mode": claim.mode or self.objective.mode, "step": claim.step or self.objective.step}
+            return self.objective.model_copy(update=own)
         return Objective(metric=claim.metric, step=claim.step, mode=claim.mode)
 
 

@@ -14,6 +14,9 @@ from pairmill.errors import SpecError
 from pairmill.spec.sweep import TRAININGS, TRIALS, Draw, Objective, Overrides, SweepSpec, known
 from pairmill.spec.text import Document, Path, assign, parse
 
+#: How far below the sweep's spec the values of `space` and `variants` stand.
+_DEPTHS = {"space": 4, "variants": 3}
+
 
 def inline(document: Document) -> None:
     """Put the trial that `file` names in its place. Raises SpecError."""
@@ -55,7 +58,7 @@ def trial_document(document: Document, values: Mapping[str, Any] | None = None) 
         {path[1:]: text for path, text in document.references.items() if path[:1] == ("trial",)},
         prefix,
     )
-    for name, value in (values or {}).items():
+    for name, value in sorted((values or {}).items()):  # a path before what is below it
         path = assign(trial, name, copy.deepcopy(value), document.lines.get(("trial",), 1))
         kept = {known: text for known, text in trial.references.items() if known[: len(path)] != path}
         trial.references = {**kept, **{(*path, *below): text for below, text in _written(document, name, value)}}
@@ -65,7 +68,7 @@ def trial_document(document: Document, values: Mapping[str, Any] | None = None) 
 def _written(document: Document, name: str, value: Any) -> Iterator[tuple[Path, str]]:
     """The references to the environment in a value of the space or of a variant, below the value."""
     for path, text in document.references.items():
-        depth = {"space": 4, "variants": 3}.get(str(path[0]))
+        depth = _DEPTHS.get(str(path[0]))
         if depth is None or name not in path[1:3]:
             continue
         found = document.data
@@ -73,6 +76,38 @@ def _written(document: Document, name: str, value: Any) -> Iterator[tuple[Path, 
             found = found[part]
         if found == value:
             yield path[depth:], text
+
+
+def written(document: Document, values: Mapping[str, Any]) -> Overrides:
+    """The values with references to the environment as they were written: what records may keep."""
+    return {name: _with(value, _written(document, name, value)) for name, value in values.items()}
+
+
+def read(document: Document, values: Mapping[str, Any]) -> Overrides:
+    """The values that `written` was given."""
+    found = dict(values)
+    for path in document.references:
+        if (depth := _DEPTHS.get(str(path[0]))) is None:
+            continue
+        known: Any = document.data
+        for part in path[:depth]:
+            known = known[part]
+        for name, value in values.items():
+            if name in path[1:3] and value == _with(known, _written(document, name, known)):
+                found[name] = known
+    return found
+
+
+def _with(value: Any, texts: Iterator[tuple[Path, str]]) -> Any:
+    """A copy of a value with these texts below it."""
+    held = [copy.deepcopy(value)]
+    for below, text in texts:
+        path: Path = (0, *below)
+        target: Any = held
+        for part in path[:-1]:
+            target = target[part]
+        target[path[-1]] = text
+    return held[0]
 
 
 def seed_paths(spec: SweepSpec) -> list[str]:
@@ -180,6 +215,11 @@ def shared_steps(spec: SweepSpec) -> set[str]:
         if not own and read <= shared:
             shared.add(step["name"])
     return shared
+
+
+def name_of(spec: SweepSpec, number: int) -> str:
+    """What a trial is called: its variant, or its number."""
+    return list(spec.variants)[number] if spec.variants else str(number)
 
 
 def most_trials(spec: SweepSpec) -> int:

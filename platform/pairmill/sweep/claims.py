@@ -2,8 +2,9 @@
 
 For each seed that both have, the difference of the metric in the direction that is better; their mean with the 95 %
 interval of Student's t over the seeds (what another seed would give). `held`: the interval is above `by`; `not held`:
-it is below; `open`: it holds `by`, or there are too few seeds. Where the metric is a score of an evaluate run that
+it is below; `open`: it holds `by`, or a run of a seed failed. Where the metric is a score of an evaluate run that
 keeps its rows, each seed's difference has an interval over the rows as well (the paired bootstrap of `evaluate`).
+Where the seeds change nothing, as of a map that has none, that one is the claim's.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 from scipy import stats
 
 from pairmill.errors import SpecError
+from pairmill.report.evaluate_view import by_width
 from pairmill.runs.record import Run, newest
 from pairmill.runs.storage import Storage
 from pairmill.spec.sweep import Claim, SweepSpec
@@ -25,8 +27,8 @@ Json = dict[str, Any]
 
 
 def verdict(spec: SweepSpec, claim: Claim, number: int, trials: list[Json], storage: Storage) -> Json:
-    """{text, better, than, metric, mode, by, seeds: [{seed, better, than, difference, rows}], mean, interval,
-    verdict}."""
+    """{text, better, than, metric, mode, by, seeds: [{seed, better, than, difference, rows}], asked: how many seeds,
+    mean, interval, over: seeds or rows, verdict}."""
     objective = spec.objective_of(claim)
     sign = 1 if objective.best == "max" else -1
     one, other = (_by_seed(trials, name) for name in (claim.better, claim.than))
@@ -37,16 +39,21 @@ def verdict(spec: SweepSpec, claim: Claim, number: int, trials: list[Json], stor
         values = [each["figures"][f"claim {number}"] for each in (run, other[seed])]
         told = {"seed": seed, "better": values[0], "than": values[1], "difference": sign * (values[0] - values[1])}
         seeds.append({**told, "rows": over_rows(spec, claim, other[seed], run, storage)})
-    mean, interval = t_interval([seed["difference"] for seed in seeds])
+    differences, over = [seed["difference"] for seed in seeds], "seeds"
+    mean, interval = t_interval(differences)
+    if len(differences) > 1 and len(set(differences)) == 1:
+        over, interval = "rows", (seeds[0]["rows"] or {}).get("interval")
     return {
         **claim.model_dump(mode="json", include={"text", "better", "than", "by"}),
         "metric": objective.metric or f"held-out {objective.held_out}",
         "step": step_of(spec.trial, objective),
         "mode": objective.best,
         "seeds": seeds,
+        "asked": len(spec.seeds),
         "mean": mean,
         "interval": interval,
-        "verdict": judged(interval, claim.by),
+        "over": over,
+        "verdict": judged(interval, claim.by) if len(seeds) == len(spec.seeds) else "open",
     }
 
 
@@ -95,7 +102,8 @@ def over_rows(spec: SweepSpec, claim: Claim, one: Json, other: Json, storage: St
     except SpecError:
         return None
     named = [line for line in lines if ".".join(parts[1:]).startswith(f"{line['task']}.")]
-    fitting = [line for line in named if parts[-1] in ("main_score", line["metric"])]
+    widths = by_width({"dims": dict.fromkeys(line["dims"] for line in named)})
+    fitting = [line for line in named if parts[-1] in ("main_score", line["metric"]) and line["dims"] == widths[0][0]]
     subset = next((line for line in fitting if f".{line['subset']}." in objective.metric), None)  # type: ignore[operator]
     line = subset or next((line for line in fitting if line["subset"] == MEAN), fitting[0] if fitting else None)
     if line is None or line["interval"] is None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pairmill.errors import PairmillError
+from pairmill.report.evaluate_view import widest
 from pairmill.runs.record import Run, newest, read_events, segments
 from pairmill.spec.sweep import Objective
 from pairmill.spec.trials import step_of, training_of
@@ -51,7 +52,7 @@ def _inside(value: Any) -> dict[str, Any]:
 
 def _score(task: Mapping[str, Any], parts: list[str]) -> Any:
     """A score of a task in its full width: the mean over the subsets, or that of one."""
-    full, metric = next(iter(task["dims"].values())), parts[-1]
+    full, metric = widest(task), parts[-1]
     name = task["main_score"] if metric == "main_score" else metric
     subset = full["subsets"].get(".".join(parts[:-1])) if parts[1:] else None
     scores = full["mean"] if not parts[1:] else subset["scores"] if subset else {}

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from pairmill.errors import PairmillError
+from pairmill.errors import PairmillError, SpecError
 from pairmill.jobs import job_of, libraries_of
 from pairmill.report import sweep_page
 from pairmill.runs import engine
@@ -22,7 +22,7 @@ from pairmill.runs.storage import Storage
 from pairmill.spec.load import LoadedSpec, steps
 from pairmill.spec.pipeline import UNMEANT, meaning
 from pairmill.spec.sweep import SweepSpec
-from pairmill.sweep import result, room
+from pairmill.sweep import reads, result, room
 from pairmill.sweep.journal import Journal
 
 VERSIONS = {"sweep": 1}
@@ -41,7 +41,12 @@ class Sweep(Job):
     def __init__(self, loaded: LoadedSpec, storage: Storage, command: str, say: Say):
         super().__init__(loaded, storage, command, say)
         ((_, self.trial),) = steps(loaded)
-        self.read = [part.meaning() for part in _jobs(self.trial, storage, command, say)]
+        if self.spec.budget.gpu_hours is not None and not result.gpus(self.trial):
+            raise SpecError(
+                f"{loaded.document.where(('budget',))}: budget.gpu_hours: no training of the trial reserves a GPU, so "
+                "none would be counted. Set its resources.gpus_per_worker, or budget.hours."
+            )
+        self.read = [part.meaning() for part in _jobs(self.trial, storage, command, say)] + reads.of(loaded)
         self.parents: list[str] = []
 
     def meaning(self) -> dict[str, Any]:
@@ -52,7 +57,7 @@ class Sweep(Job):
         trial = {key: value for key, value in self.spec.trial.items() if key not in UNMEANT}
         if "steps" in trial and trial["kind"] == "pipeline":
             trial["steps"] = meaning(trial["steps"])
-        return {**spec, "trial": trial}
+        return {**spec, "trial": trial, "order": [list(self.spec.space), list(self.spec.variants)]}
 
     def facts(self) -> dict[str, Any]:
         return {"versions": {"stages": VERSIONS}, "parents": self.parents, "inputs": []}
@@ -70,7 +75,7 @@ class Sweep(Job):
             from pairmill.sweep.search import Replaying
             from pairmill.sweep.tuning import fit
         journal = Journal(self.run_.units(JOURNAL))
-        searcher = Replaying(self.spec, journal, lambda: self._spent(journal), lambda one: self._tell(journal, one))
+        searcher = Replaying(self.loaded, journal, lambda: self._spent(journal), lambda one: self._tell(journal, one))
         self.parents = result.runs(journal)
         fit(self.spec, searcher, self._work(), lambda: self.lease.lost, self.say)
         self.check_lease()
@@ -79,10 +84,13 @@ class Sweep(Job):
         journal.check()
         summary, published = result.publish(self, journal, searcher.ended, facts)
         if summary["best"] is None:
-            raise PairmillError(
+            why = (
                 f"no trial was done. {result.line(self.spec, journal, journal.all('outcome')[0])}. Mend the spec, or "
                 "run with --fresh where the spec was not at fault."
             )
+            summary["run"] |= {"state": "failed", "error": why}
+            self.show(self.run_, summary)
+            raise PairmillError(why)
         return self.finish(summary, {**published, "cluster": facts})
 
     def _tell(self, journal: Journal, outcome: dict[str, Any]) -> None:

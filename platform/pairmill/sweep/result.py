@@ -11,7 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pairmill.runs.record import Run
+from pairmill.spec.load import LoadedSpec, steps
 from pairmill.spec.sweep import TRAININGS, SweepSpec
+from pairmill.spec.trials import name_of, read
 from pairmill.sweep import claims, figures, importance
 from pairmill.sweep.journal import Journal
 from pairmill.sweep.specs import text_of
@@ -31,18 +33,22 @@ def summarise(job: Any, journal: Journal, ended: str | None, facts: Json) -> Jso
     spec: SweepSpec = job.spec
     trials = [trial_of(job, journal, entry) for entry in journal.all("suggestion") if journal.outcome(entry["number"])]
     best = best_of(trials, spec.objective.best)
+    document = job.loaded.document
     return {
         **job.summary(facts),
         "objective": {**spec.objective.model_dump(mode="json"), "mode": spec.objective.best},
         "search": "variants" if spec.variants else spec.search,
-        "space": {path: draw.model_dump(mode="json", exclude_none=True) for path, draw in spec.space.items()},
+        "space": {
+            path: {key: value for key, value in draw.items() if value is not None}
+            for path, draw in job.loaded.public["space"].items()
+        },
         "prune": spec.prune.model_dump(mode="json") if spec.prune else None,
         "trials": trials,
         "best": None if best is None else best["number"],
         "best_spec": None
         if best is None
-        else text_of(job.loaded.document, spec, best["values"], next(iter(spec.seeds), None)),
-        "importance": importance.of(spec, trials),
+        else text_of(document, spec, read(document, best["values"]), next(iter(spec.seeds), None)),
+        "importance": importance.of(spec, [{**one, "values": read(document, one["values"])} for one in trials]),
         "cost": figures.together(cost for trial in trials for cost in _unshared(trial, trials)),
         "spent": ended,
         "claims": [
@@ -74,10 +80,6 @@ def trial_of(job: Any, journal: Journal, suggestion: Json) -> Json:
         "cpu_seconds": round(sum(cost["cpu_seconds"] for cost in trainings.values()), 3),
         "ended": outcome["seconds"],
     }
-
-
-def name_of(spec: SweepSpec, number: int) -> str:
-    return list(spec.variants)[number] if spec.variants else str(number)
 
 
 def _trainings(spec: SweepSpec, runs: list[Json]) -> Iterator[str]:
@@ -113,19 +115,19 @@ def runs(journal: Journal) -> list[str]:
 
 
 def gpu_seconds(job: Any, journal: Journal) -> float:
-    """What the trainings of the trials that are over took of GPUs."""
-    from pairmill.spec.load import steps
-
-    parts = [part.spec for _, part in steps(job.trial)] or [job.trial.spec]
-    gpus = max(
-        (one.resources.workers * one.resources.gpus_per_worker for one in parts if one.kind in TRAININGS), default=0
-    )
-    if not gpus:
-        return 0.0
+    """What the trainings of the trials that are over took of GPUs, those that were found done as well."""
     entries = [journal.of(entry["number"], "suggestion")[0] for entry in journal.all("outcome")]
     trials = [trial_of(job, journal, entry) for entry in entries]
     total = figures.together(cost for trial in trials for cost in _unshared(trial, trials))
-    return float(gpus * total.get("seconds", 0.0))
+    return float(gpus(job.trial) * total.get("seconds", 0.0))
+
+
+def gpus(trial: LoadedSpec) -> float:
+    """What a training of the trial reserves; of several the most."""
+    parts = [part.spec for _, part in steps(trial)] or [trial.spec]
+    return max(
+        (one.resources.workers * one.resources.gpus_per_worker for one in parts if one.kind in TRAININGS), default=0
+    )
 
 
 def line(spec: SweepSpec, journal: Journal, outcome: Json) -> str:

@@ -14,8 +14,9 @@ from typing import Any, Protocol
 from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
+from pairmill.spec.load import LoadedSpec
 from pairmill.spec.sweep import Draw, Overrides, SweepSpec
-from pairmill.spec.trials import grid, is_drawn
+from pairmill.spec.trials import grid, is_drawn, written
 from pairmill.sweep.journal import Journal
 
 #: How often a trial whose process or node died is started again.
@@ -105,10 +106,11 @@ class Replaying(Searcher):
     called with each new outcome."""
 
     def __init__(
-        self, spec: SweepSpec, journal: Journal, spent: Callable[[], str | None], told: Callable[[Json], None]
+        self, loaded: LoadedSpec, journal: Journal, spent: Callable[[], str | None], told: Callable[[Json], None]
     ):
         super().__init__()
-        self._journal, self._source, self._spent, self._told = journal, source(spec), spent, told
+        self._journal, self._source, self._spent, self._told = journal, source(loaded.spec), spent, told
+        self._document = loaded.document
         self._numbers: dict[str, int] = {}
         #: Asked to stop: trials that run are not over.
         self.stopping = False
@@ -135,7 +137,7 @@ class Replaying(Searcher):
             values = None if self.ended else self._source.suggest(number)
             if values is None:
                 return finished
-            self._journal.add("suggestion", number, values=values)
+            self._journal.add("suggestion", number, values=written(self._document, values))
         self._numbers[trial_id] = number
         return {"number": number}
 

@@ -20,11 +20,12 @@ from typing import Any
 
 from ray import tune
 
-from pairmill.errors import PairmillError
+from pairmill.errors import PairmillError, StorageError
 from pairmill.runs.record import Run
 from pairmill.runs.storage import open_storage
 from pairmill.runs.units import Units
 from pairmill.spec.sweep import SweepSpec
+from pairmill.spec.trials import name_of, read
 from pairmill.sweep import figures
 from pairmill.sweep.journal import Journal
 from pairmill.sweep.process import Process
@@ -57,7 +58,7 @@ class Trial(tune.Trainable):
     def _begin(self, config: Json) -> None:
         self.number = int(config["number"])
         journal = Journal(Units(self.storage, self.work["journal"]))
-        self.values = journal.values(self.number)
+        self.values = read(self.work["document"], journal.values(self.number))
         self.runs: list[Json] = []
         outcome = journal.outcome(self.number)
         self.results = self._again(journal, outcome) if outcome else self._run()
@@ -65,9 +66,13 @@ class Trial(tune.Trainable):
     def step(self) -> Json:
         try:
             return next(self.results)
-        except PairmillError as error:  # such as an evaluation that has not the figure
+        except (Interrupted, StorageError):  # Tune starts the trial again
             self.cleanup()
-            return {"state": "failed", "message": str(error), "runs": self.runs, "done": True}
+            raise
+        except Exception as error:  # such as an evaluation that has not the figure
+            self.cleanup()
+            message = str(error) if isinstance(error, PairmillError) else repr(error)
+            return {"state": "failed", "message": message, "runs": self.runs, "done": True}
 
     def cleanup(self) -> None:
         if self.process is not None:
@@ -85,7 +90,7 @@ class Trial(tune.Trainable):
             first = not self.runs
             for report in self._run_seed(seed):
                 yield {**(report if first else {}), "runs": [dict(run) for run in self.runs]}
-            if "message" in self.runs[-1]:
+            if "message" in self.runs[-1] and not self.spec.variants:  # a claim tells how many seeds it has
                 break
         yield {**self.runs[0].get("seen", {}), **_result(self.runs), "done": True}
 
@@ -138,7 +143,9 @@ class Trial(tune.Trainable):
             return {"message": str((record or {}).get("error") or process.message)}
         summary = Run(self.storage, about["run"]).summary()
         wanted = {"objective": self.spec.objective}
-        wanted |= {f"claim {n}": self.spec.objective_of(claim) for n, claim in enumerate(self.spec.claims)}
+        name = name_of(self.spec, self.number)
+        concerned = {n: claim for n, claim in enumerate(self.spec.claims) if name in (claim.better, claim.than)}
+        wanted |= {f"claim {n}": self.spec.objective_of(claim) for n, claim in concerned.items()}
         try:
             found = {n: figures.objective_of(self.spec.trial, one, summary) for n, one in wanted.items()}
         except PairmillError as error:

@@ -99,12 +99,24 @@ class _End(tune.Callback):
             ray.get(actor.cleanup.remote())
 
 
+class _Median(MedianStoppingRule):
+    """Tune's, without its pauses: a trial is a process that goes on by itself. And deaf to a last result that has no
+    evaluation, as of a trial that failed before its first: Tune's would end the sweep with a KeyError."""
+
+    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
+        if STEP in result and HELD_OUT in result:
+            super().on_trial_complete(tune_controller, trial, result)
+
+    def _on_insufficient_samples(self, tune_controller: Any, trial: Any, time: float) -> str:
+        return str(TrialScheduler.CONTINUE)
+
+
 def scheduler(spec: SweepSpec) -> TrialScheduler:
     if spec.prune is None:
         return FIFOScheduler()
     seen: Any = {"time_attr": STEP, "metric": HELD_OUT, "mode": spec.objective.pruned}
     if spec.prune.by == "median":
-        return MedianStoppingRule(grace_period=spec.prune.grace, **seen)
+        return _Median(grace_period=spec.prune.grace, **seen)
     return ASHAScheduler(
         max_t=MOST_STEPS,
         grace_period=spec.prune.grace,
