@@ -175,6 +175,17 @@ def test_the_median_rule_stops_poor_trials_whatever_failed_before(tmp_path: Path
 
 @pytest.mark.long
 @pytest.mark.usefixtures("local_ray")
+def test_two_trials_at_once_have_the_figures_of_one_after_the_other(tmp_path: Path) -> None:
+    given = spec(tmp_path, space={"optimizer.lr": {"choice": [1e-3, 1e-2]}}, search="grid")
+    given["trial"]["steps"] = 100
+    found = {n: run(given | {"concurrency": n}, tmp_path / f"store-{n}") for n in (2, 1)}
+    assert told(found[2].summary) == told(found[1].summary) and found[2].run.id == found[1].run.id
+    runs = [browse.find(str(tmp_path / "store-2"), row["runs"][0]).record() for row in table(found[2])]
+    assert all(one["started"] < other["finished"] for one, other in (runs, runs[::-1])), runs
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("local_ray")
 def test_a_sweep_of_failed_trials_has_a_page_and_a_table_and_says_why(tmp_path: Path) -> None:
     given = spec(tmp_path, space={"model.path": {"choice": [str(tmp_path / "nowhere")]}}, search="grid")
     with pytest.raises(PairmillError, match="no trial was done. trial 0: model.path .*: failed: .*nowhere"):
