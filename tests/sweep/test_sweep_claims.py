@@ -58,6 +58,7 @@ def trials(one: list[float], other: list[float]) -> list[dict[str, Any]]:
         ([0.02, 0.03, 0.04], "not held"),  # better, but by less than was claimed
         ([-0.3, -0.31, -0.32], "not held"),
         ([0.0, 0.1, 0.3], "open"),
+        ([0.3], "open"),
         ([0.30, 0.31], "open"),  # the third seed's run failed
         ([0.5, 0.5, 0.5], "open"),  # no seed changes anything, and there are no rows
         ([], "open"),

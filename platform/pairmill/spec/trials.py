@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -65,41 +65,41 @@ def trial_document(document: Document, values: Mapping[str, Any] | None = None) 
     return trial
 
 
+def _referring(document: Document) -> Iterator[tuple[Path, Any, Path, str]]:
+    """Of each reference to the environment in the space or a variant: its path, the value that it is in, where it
+    stands below that, and its text."""
+    for path, text in document.references.items():
+        if depth := _DEPTHS.get(str(path[0])):
+            value: Any = document.data
+            for part in path[:depth]:
+                value = value[part]
+            yield path, value, path[depth:], text
+
+
 def _written(document: Document, name: str, value: Any) -> Iterator[tuple[Path, str]]:
     """The references to the environment in a value of the space or of a variant, below the value."""
-    for path, text in document.references.items():
-        depth = _DEPTHS.get(str(path[0]))
-        if depth is None or name not in path[1:3]:
-            continue
-        found = document.data
-        for part in path[:depth]:
-            found = found[part]
-        if found == value:
-            yield path[depth:], text
+    for path, candidate, below, text in _referring(document):
+        if name in path[1:3] and candidate == value:
+            yield below, text
 
 
 def written(document: Document, values: Mapping[str, Any]) -> Overrides:
     """The values with references to the environment as they were written: what records may keep."""
-    return {name: _with(value, _written(document, name, value)) for name, value in values.items()}
+    return {name: unread(value, _written(document, name, value)) for name, value in values.items()}
 
 
 def read(document: Document, values: Mapping[str, Any]) -> Overrides:
     """The values that `written` was given."""
     found = dict(values)
-    for path in document.references:
-        if (depth := _DEPTHS.get(str(path[0]))) is None:
-            continue
-        known: Any = document.data
-        for part in path[:depth]:
-            known = known[part]
+    for path, candidate, _, _ in _referring(document):
         for name, value in values.items():
-            if name in path[1:3] and value == _with(known, _written(document, name, known)):
-                found[name] = known
+            if name in path[1:3] and value == unread(candidate, _written(document, name, candidate)):
+                found[name] = candidate
     return found
 
 
-def _with(value: Any, texts: Iterator[tuple[Path, str]]) -> Any:
-    """A copy of a value with these texts below it."""
+def unread(value: Any, texts: Iterable[tuple[Path, str]]) -> Any:
+    """A copy of a value with these texts in their places."""
     held = [copy.deepcopy(value)]
     for below, text in texts:
         path: Path = (0, *below)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from pairmill.pairs import sources
 from pairmill.runs.units import digest
 from pairmill.spec.derived import DerivedSpec
+from pairmill.spec.evaluate import Task
 from pairmill.spec.load import LoadedSpec, check, steps
 from pairmill.spec.trials import cases, trial_document
 
@@ -22,20 +22,23 @@ def of(loaded: LoadedSpec) -> list[str]:
     for values in given:
         trial = check(trial_document(loaded.document, values))
         for part in [part for _, part in steps(trial)] or [trial]:
-            for name, find in _files(part.spec):
+            for one in _files(part.spec):
+                name = one.model_dump_json()
                 if name not in known:
-                    known[name] = find()
+                    known[name] = _fingerprints(one)
     return sorted({digest([name, found]) for name, found in known.items()})
 
 
-def _files(spec: Any) -> Iterator[tuple[str, Any]]:
-    """Inputs and tasks of a spec as text, and what finds their files' fingerprints."""
+def _files(spec: Any) -> list[Any]:
+    """The inputs and local tasks of a spec."""
     entries = [entry.input for entry in getattr(spec, "data", None) or [] if getattr(entry, "input", None)]
     inputs = [] if isinstance(spec, DerivedSpec) else getattr(spec, "inputs", None) or []
-    for one in [*inputs, *entries]:
-        yield one.model_dump_json(), lambda one=one: [[*file.uris, file.fingerprint] for file in sources.find(one)]
-    for task in getattr(spec, "tasks", None) or []:
-        if task.mteb is None:
-            from pairmill.evaluate.job import fingerprints
+    return [*inputs, *entries, *(task for task in getattr(spec, "tasks", None) or [] if task.mteb is None)]
 
-            yield task.model_dump_json(), lambda task=task: fingerprints(task)
+
+def _fingerprints(one: Any) -> list[Any]:
+    if isinstance(one, Task):
+        from pairmill.evaluate.job import fingerprints
+
+        return fingerprints(one)
+    return [[*file.uris, file.fingerprint] for file in sources.find(one)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,16 +9,10 @@ import yaml
 
 from pairmill.spec.sweep import SweepSpec
 from pairmill.spec.text import Document
-from pairmill.spec.trials import seeded, trial_document
+from pairmill.spec.trials import seeded, trial_document, unread
 
 
 def text_of(document: Document, spec: SweepSpec, values: Mapping[str, Any], seed: int | None) -> str:
     """YAML that `pairmill run` takes; `document` is the sweep's, with its references read."""
     trial = trial_document(document, seeded(spec, values, seed))
-    data = copy.deepcopy(trial.data)
-    for path, written in trial.references.items():
-        target = data
-        for part in path[:-1]:
-            target = target[part]
-        target[path[-1]] = written
-    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+    return yaml.safe_dump(unread(trial.data, trial.references.items()), sort_keys=False, allow_unicode=True)
