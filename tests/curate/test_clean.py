@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import unicodedata
 
 import numpy as np
@@ -193,15 +192,10 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("piece", HOSTILE, ids=ascii)
-def test_hostile_text_is_cleaned_in_linear_time(piece: str) -> None:
-    """Eight times the text takes less than forty times as long; quadratic work would take sixty-four times as long."""
-    times = []
-    for size in (12_500, 100_000):
-        column = pa.array([piece * (size // len(piece))])
-        start = time.process_time()
-        clean(column, EVERYTHING, pa.array(["pl"]))
-        times.append(time.process_time() - start)
-    assert times[1] < 0.2 + 40 * times[0]
+def test_a_million_hostile_characters_are_cleaned(piece: str) -> None:
+    """Work that is quadratic in the text would take until pytest's `faulthandler_timeout`."""
+    texts, _ = clean(pa.array([piece * (1_000_000 // len(piece))]), EVERYTHING, pa.array(["pl"]))
+    assert len(texts) == 1
 
 
 def test_nested_escapes_and_joiners_are_resolved() -> None:

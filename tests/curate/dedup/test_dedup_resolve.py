@@ -1,7 +1,5 @@
 """The walk in keep order against its definition in plain Python."""
 
-import time
-
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -62,13 +60,11 @@ def chain_of(count: int) -> Sets:
     return [set(range(i, i + 20)) for i in range(count)]
 
 
-def test_a_chain_of_ten_thousand_rows_keeps_unlike_rows_and_takes_seconds() -> None:
+def test_a_chain_of_ten_thousand_rows_keeps_unlike_rows() -> None:
     sets = chain_of(10_000)
     # Neighbours share all bands but one, rows three apart none: J(i, i + 2) = 18 / 22 >= 0.8 > J(i, i + 3).
     bands = np.array([[(i + b) // 3 * 3 + b for b in range(3)] for i in range(len(sets))], np.uint64)
-    started = time.process_time()
     found = rs.resolve(np.zeros(len(sets), np.int64), *ragged(sets), bands, 0.8)
-    assert time.process_time() - started < 10
     assert np.array_equal(np.flatnonzero(found.kept), np.arange(0, len(sets), 3))
 
 

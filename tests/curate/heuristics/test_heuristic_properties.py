@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 
 import numpy as np
 import pyarrow as pa
@@ -153,15 +152,10 @@ def test_shares_lie_between_0_and_1(rows: list[tuple[str, str, str | None]]) -> 
         "a b ",
     ],
 )
-def test_hostile_text_takes_time_in_proportion_to_its_length(unit: str) -> None:
-    def seconds(size: int) -> float:
-        rows = sides([(unit * (size // len(unit)), unit * (size // len(unit)), "en")])
-        start = time.process_time()
-        scores(*rows)
-        return time.process_time() - start
-
-    seconds(1_000)
-    assert min(seconds(160_000) for _ in range(2)) < 10 * max(min(seconds(40_000) for _ in range(2)), 0.01)
+def test_hostile_text_is_scored(unit: str) -> None:
+    """Work that is quadratic in the text would take until pytest's `faulthandler_timeout`."""
+    text = unit * (1_000_000 // len(unit))
+    assert all(len(column) == 1 for column in scores(*sides([(text, text, "en")])).values())
 
 
 def digest(value: object) -> str:

