@@ -16,6 +16,7 @@ from pairmill.runs.job import Outcome
 from pairmill.runs.record import Run, read_events
 from pairmill.runs.storage import open_storage
 from pairmill.spec.load import loads
+from pairmill.sweep.journal import Journal
 
 Json = dict[str, Any]
 TRAINING = {"steps": 600, "evaluate": {"steps": 50}, "checkpoints": {"steps": None, "minutes": None}}
@@ -47,11 +48,27 @@ def table(outcome: Outcome) -> list[Json]:
     return rows
 
 
-def attempts(storage: Path) -> Counter[str]:
+def attempts(storage: Path | str) -> Counter[str]:
     """How often each run below a storage was worked on."""
     opened = open_storage(str(storage))
     runs = [Run(opened, name) for name in opened.directories("runs")]
     return Counter({run.id: sum(event["event"] == "started" for event in read_events(run)) for run in runs})
+
+
+def journal(storage: Path | str) -> list[Json]:
+    """What the one sweep below a storage has decided until now."""
+    opened = open_storage(str(storage))
+    for name in opened.directories("runs"):
+        run = Run(opened, name)
+        if (run.record() or {}).get("kind") == "sweep":
+            return Journal(run.units("journal")).entries
+    return []
+
+
+def over(storage: Path | str) -> set[str]:
+    """The runs of trials that have ended."""
+    ended = [entry["result"].get("runs") or [] for entry in journal(storage) if entry["event"] == "outcome"]
+    return {run["run"] for runs in ended for run in runs if run["run"]}
 
 
 def told(summary: Json) -> list[Json]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import signal
@@ -16,7 +15,7 @@ import yaml
 pytest.importorskip("optuna", reason="needs the extra pairmill[sweep]")
 pytest.importorskip("torch", reason="needs the extra pairmill[train]")
 
-from sweepkit import attempts, run, spec, table, told
+from sweepkit import attempts, journal, over, run, spec, table, told
 
 import services
 from catalogue_job import SPEC as CURATE
@@ -90,20 +89,12 @@ def wait_for(storage: Path, outcomes: int, alive: Any, log: Path) -> None:
     """Until so many trials have ended, and another one trains."""
     deadline = time.monotonic() + 600
     while True:
-        told = [json.loads(file.read_text()) for file in storage.glob("runs/rates-*/g0/journal/*.json")]
-        if sum(entry["event"] == "outcome" for entry in told) >= outcomes:
+        if sum(entry["event"] == "outcome" for entry in journal(storage)) >= outcomes:
             running = [run for run in storage.glob("runs/tiny-*") if run.name not in over(storage)]
             if any(list(run.glob("g0/metrics/*.jsonl")) for run in running):
                 return
         assert alive() and time.monotonic() < deadline, log.read_text()
         time.sleep(0.05)
-
-
-def over(storage: Path) -> set[str]:
-    """The runs of trials that have ended."""
-    told = [json.loads(file.read_text()) for file in storage.glob("runs/rates-*/g0/journal/*.json")]
-    ended = [entry["result"].get("runs") or [] for entry in told if entry["event"] == "outcome"]
-    return {run["run"] for runs in ended for run in runs if run["run"]}
 
 
 def summary_of(storage: Path) -> dict[str, Any]:

@@ -20,14 +20,13 @@ def records(storage_uri: str) -> list[dict[str, Any]]:
 
 
 def find(storage_uri: str, name: str) -> Run:
-    """The run whose id is `name`, or the only one that starts with it, at the generation that readers follow.
-
-    Raises SpecError.
-    """
+    """The run whose id is `name`, or the only one of that name, or the only one whose id starts so; at the generation
+    that readers follow. Raises SpecError."""
     _must_exist(storage_uri)
     storage = open_storage(storage_uri)
     names = storage.directories("runs")
-    fitting = [name] if name in names else [known for known in names if name and known.startswith(name)]
+    exact = [name] if name in names else [known for known in names if name and known.rpartition("-")[0] == name]
+    fitting = exact or [known for known in names if name and known.startswith(name)]
     if len(fitting) == 1:
         run = Run(storage, fitting[0])
         run.generation = newest(run.record() or {})

@@ -1,0 +1,182 @@
+"""A submitted sweep, two trials at once, storage on S3, loses a node and its cluster: the trials of a quiet sweep.
+
+    python tests/faults/kill_sweep.py [--only WORD] [--json FILE]
+
+A head without CPUs and two raylets; a node is killed with all its processes (SIGKILL) while a trial trains there. The
+last case runs here, one trial at a time, each over two seeds and pruned by the first. "same": values, states, figures
+and best of all trials are those of a sweep that ran here, unbroken, one trial at a time. "done twice": runs of trials
+that had ended before the sweep was started again, and were worked on again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / place) for place in ("platform", "tests", "tests/sweep")]
+
+from kill_dedup import submit, until  # noqa: E402
+from nodes import ended  # noqa: E402
+from outcomes import Case, run_cases  # noqa: E402
+from sweepkit import attempts, journal, over, spec, told  # noqa: E402
+
+import services  # noqa: E402
+from pairmill.runs import browse  # noqa: E402
+
+RATES = {"optimizer.lr": {"choice": [1e-3, 1e-6, 1e-2, 1e-7, 1e-4, 1e-5]}}
+WORKER = {"workers": 1, "cpus_per_worker": 1, "threads": 1}
+
+
+@dataclass
+class Sweeps:
+    """Specs and storages, and the summary of the unbroken sweep."""
+
+    folder: Path
+    s3: services.S3
+    quiet: dict[str, Any]
+
+    def spec(self, name: str, **keys: Any) -> str:
+        file = self.folder / f"{name}.yaml"
+        given = spec(self.folder, space=RATES, search="grid", **keys)
+        given["trial"]["resources"] |= WORKER
+        file.write_text(yaml.safe_dump(given))
+        return str(file)
+
+    def storage(self) -> str:
+        return self.s3.bucket("sweeps") + "/pairmill"
+
+
+def summary_of(storage: str) -> dict[str, Any]:
+    (sweep,) = (one for one in browse.records(storage) if one["kind"] == "sweep")
+    return browse.find(storage, sweep["id"]).summary()
+
+
+def judged(storage: str, quiet: dict[str, Any], before: dict[str, int]) -> dict[str, Any]:
+    found, now = summary_of(storage), attempts(storage)
+    again = sum(now[name] != count for name, count in before.items())
+    return {
+        "same": told(found) == told(quiet) and found["best"] == quiet["best"],
+        "done twice": again,
+        "trials": len(found["trials"]),
+        "ended before": len(before),
+    }
+
+
+def ended_runs(storage: str) -> dict[str, int]:
+    """How often each run of a trial that has ended was worked on."""
+    return {name: count for name, count in attempts(storage).items() if name in over(storage)}
+
+
+def training(storage: str, trials: int) -> None:
+    """Until so many trials have ended, and another one has begun to train."""
+
+    def reached() -> bool:
+        entries = journal(storage)
+        outcomes = {entry["number"] for entry in entries if entry["event"] == "outcome"}
+        begun = {entry["number"] for entry in entries if entry["event"] == "report"}
+        return len(outcomes) >= trials and bool(begun - outcomes)
+
+    until(reached, f"{trials} trials that have ended, and one that trains")
+
+
+def lost_node(sweeps: Sweeps, cluster: services.RayCluster) -> dict[str, Any]:
+    storage = sweeps.storage()
+    process = submit(sweeps.spec("node", concurrency=2), storage, cluster)
+    training(storage, 1)
+    before = ended_runs(storage)
+    at_work = until(lambda: [n for n in cluster.nodes[1:] if services.train_workers(n.pid)], "a node that trains")
+    trials = sum("pairmill.sweep.process" in one.cmdline() for one in psutil.Process(at_work[0].pid).children(True))
+    services.end(at_work[0], by_force=True)
+    cluster.add_worker(cpus=2)
+    ended(process)
+    return {**judged(storage, sweeps.quiet, before), "trials that lost their process": trials}
+
+
+def lost_cluster(sweeps: Sweeps, start: Callable[[], services.RayCluster]) -> dict[str, Any]:
+    """All nodes die, the driver with them; the sweep is submitted to a cluster that is started anew."""
+    storage, cluster = sweeps.storage(), start()
+    file = sweeps.spec("cluster", concurrency=2)
+    client = submit(file, storage, cluster)
+    training(storage, 2)
+    before = ended_runs(storage)
+    for node in cluster.nodes:
+        services.end(node, by_force=True)
+    services.end(client)
+    ended(submit(file, storage, start()))
+    return judged(storage, sweeps.quiet, before)
+
+
+def seeds_and_pruning(sweeps: Sweeps) -> dict[str, Any]:
+    keys: dict[str, Any] = {"seeds": [1, 2], "prune": {"by": "asha", "grace": 50, "reduction": 2}}
+    file = sweeps.spec("seeds", **keys)
+    storages = [sweeps.storage(), sweeps.storage()]
+    whole = services.run_pairmill("run", file, "--storage", storages[0], env=sweeps.s3.env, timeout=1800)
+    driver = services.start_pairmill(
+        "run", file, "--storage", storages[1], log=sweeps.folder / "driver.log", env=sweeps.s3.env
+    )
+    training(storages[1], 2)
+    before = ended_runs(storages[1])
+    os.kill(driver.pid, signal.SIGKILL)
+    driver.wait()
+    again = services.run_pairmill("run", file, "--storage", storages[1], env=sweeps.s3.env, timeout=1800)
+    if whole.code or again.code:
+        raise SystemExit(whole.output + again.output)
+    quiet = summary_of(storages[0])
+    pruned = sum(trial["state"] == "pruned" for trial in quiet["trials"])
+    return {**judged(storages[1], quiet, before), "pruned": pruned}
+
+
+def cases(
+    sweeps: Sweeps, start: Callable[[], services.RayCluster], ran: Callable[[], dict[str, Any]]
+) -> Iterator[Case]:
+    def with_quiet(case: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        sweeps.quiet = sweeps.quiet or ran()
+        return case()
+
+    yield "a node killed where a trial trains", lambda: with_quiet(lambda: lost_node(sweeps, start()))
+    yield "the cluster killed, submitted to another", lambda: with_quiet(lambda: lost_cluster(sweeps, start))
+    yield "the driver killed, two seeds, pruned", lambda: seeds_and_pruning(sweeps)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default="", help="regular expression: the cases to run")
+    parser.add_argument("--json", help="write the results to this file")
+    options = parser.parse_args()
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pairmill-faults-")))
+        s3 = stack.enter_context(services.moto_s3(folder))
+        os.environ.update(s3.env)
+        sweeps = Sweeps(folder, s3, {})
+
+        def start() -> services.RayCluster:
+            cluster = stack.enter_context(services.start_ray_cluster(0, {**services.NO_TOKEN, **s3.env}))
+            for _ in range(2):
+                cluster.add_worker(cpus=2)
+            return cluster
+
+        def quiet() -> dict[str, Any]:
+            storage = str(folder / "quiet")
+            outcome = services.run_pairmill("run", sweeps.spec("quiet"), "--storage", storage, timeout=1800)
+            if outcome.code:
+                raise SystemExit(outcome.output)
+            return summary_of(storage)
+
+        run_cases(cases(sweeps, start, quiet), options.only, options.json)
+
+
+if __name__ == "__main__":
+    main()
