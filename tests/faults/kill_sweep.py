@@ -35,7 +35,7 @@ from sweepkit import attempts, journal, over, spec, told  # noqa: E402
 import services  # noqa: E402
 from pairmill.runs import browse  # noqa: E402
 
-RATES = {"optimizer.lr": {"choice": [1e-3, 1e-6, 1e-2, 1e-7, 1e-4, 1e-5]}}
+RATES = {"optimizer.lr": {"choice": [1e-3, 1e-6, 1e-2, 1e-7]}}
 WORKER = {"workers": 1, "cpus_per_worker": 1, "threads": 1}
 
 

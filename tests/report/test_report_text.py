@@ -67,7 +67,13 @@ def test_a_train_run_tells_speed_loss_held_out_accuracy_and_the_models_place() -
 
 def test_a_pretrain_run_tells_loss_and_accuracy_beside_a_unigram_model() -> None:
     told = "pages  loss 10.41 → 6.52 (unigram 7.06), accuracy 11.8% (unigram 5.2%)"
-    assert told in summarise(train_summaries.pretrained())
+    assert told + "\n" in summarise(train_summaries.pretrained())
+
+
+def test_a_pretrain_run_that_only_guesses_is_told_so() -> None:
+    summary = train_summaries.pretrained()
+    summary["evaluations"][-1]["groups"]["pages"]["loss"] = 7.06
+    assert "(unigram 5.2%). No better than guessing: lower lr, or train longer\n" in summarise(summary)
 
 
 def test_twelve_groups_are_named_and_the_others_counted() -> None:

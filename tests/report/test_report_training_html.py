@@ -77,6 +77,10 @@ def test_a_pretrain_run_tells_loss_and_accuracy_beside_a_unigram_model() -> None
     assert "pages 64 10.410 6.520 7.06 0.0 11.8 5.2%" in rows(html, "held-out")
     assert "pages in sequences 2,100 2,036 64 0 –" in rows(html, "data")
     assert "Pairmill pretrain report" in Page(html).text
+    assert "nothing was learnt yet" not in html
+    summary = train_summaries.pretrained()
+    summary["evaluations"][-1]["groups"]["pages"]["loss"] = 7.07
+    assert "nothing was learnt yet" in Page(train_page.render(summary)).text
 
 
 def test_a_pipeline_shows_steps_links_and_what_its_training_gained() -> None:

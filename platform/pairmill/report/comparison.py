@@ -99,6 +99,7 @@ def masked(group: Group) -> dict[str, Any]:
         "unigram_loss": show.value(group.after.get("unigram_loss")),
         "accuracy": _both(group, "accuracy", 100, 1),
         "unigram_accuracy": percent(group.after.get("unigram_accuracy")),
+        "unlearnt": group.unlearnt,
     }
 
 

@@ -45,6 +45,12 @@ class Group:
         """What its rows lead from and to: languages where the name ends in a pair of them."""
         return languages(self.name) or ("anchor", "positive")
 
+    @property
+    def unlearnt(self) -> bool:
+        """Whether it is of masked tokens, and guessing by their frequency loses no more."""
+        after, guessed = self.after.get("loss"), self.after.get("unigram_loss")
+        return self.kind == "masked" and after is not None and guessed is not None and after >= guessed
+
     def ways(self) -> Iterator[tuple[str, str, Figures, Figures]]:
         """(from, to, figures before, figures after) of both directions."""
         first, second = self.sides

@@ -105,6 +105,7 @@ def _figures(group: Group) -> str:
         return (
             f"loss {_both(group, 'loss')} (unigram {value(group.after.get('unigram_loss'))}), accuracy "
             f"{percent(group.after.get('accuracy'))} (unigram {percent(group.after.get('unigram_accuracy'))})"
+            + (". No better than guessing: lower lr, or train longer" if group.unlearnt else "")
         )
     ways = []
     for start, end, before, after in group.ways():
