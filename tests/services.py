@@ -17,7 +17,7 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,10 +85,15 @@ def end(process: Process, seconds: float = 10, by_force: bool = False) -> None:
 
 def train_workers(pid: int) -> list[psutil.Process]:
     """The processes of Ray Train's workers below a process."""
+    return processes(pid, "RayTrainWorker")
+
+
+def processes(pid: int, word: str) -> list[psutil.Process]:
+    """Those below a process that have the word in their name or command."""
     found = []
     for child in psutil.Process(pid).children(recursive=True):
         try:
-            if "RayTrainWorker" in child.name() or any("RayTrainWorker" in part for part in child.cmdline()):
+            if word in child.name() or any(word in part for part in child.cmdline()):
                 found.append(child)
         except psutil.Error:
             continue
@@ -268,15 +273,18 @@ def _answers(url: str) -> bool:
 
 
 @contextmanager
-def start_ray_cluster(workers: int = 2, env: dict[str, str] = NO_TOKEN) -> Iterator[RayCluster]:
-    """A head without CPUs (it holds the job server) and workers with one each, so that every task runs on a worker."""
+def start_ray_cluster(
+    workers: int = 2, env: dict[str, str] = NO_TOKEN, head: Sequence[str] = ()
+) -> Iterator[RayCluster]:
+    """A head without CPUs (it holds the job server) and workers with one each, so that every task runs on a worker.
+    `head`: further options of `ray start` for it."""
     folder = Path(tempfile.mkdtemp(prefix="pm-ray-"))  # short: paths of Unix sockets end at 107 bytes
     gcs, dashboard = free_port(), free_port()
     cluster = RayCluster(f"http://127.0.0.1:{dashboard}", f"127.0.0.1:{gcs}", folder, env=env)
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         stack.callback(cluster.stop)
-        head = cluster.add_node(
+        server = cluster.add_node(
             "--head",
             "--port",
             str(gcs),
@@ -288,9 +296,10 @@ def start_ray_cluster(workers: int = 2, env: dict[str, str] = NO_TOKEN) -> Itera
             str(free_port()),
             "--temp-dir",
             str(folder),
+            *head,
             cpus=0,
         )
-        wait_for(lambda: _answers(f"{cluster.job_address}/api/jobs/"), head, folder / "node0.log", "Ray's job server")
+        wait_for(lambda: _answers(f"{cluster.job_address}/api/jobs/"), server, folder / "node0.log", "Ray's job server")
         for _ in range(workers):
             cluster.add_worker()
         yield cluster

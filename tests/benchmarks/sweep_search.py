@@ -3,7 +3,7 @@
     python tests/benchmarks/sweep_search.py FOLDER [--trials 24] [--steps 1500] [--seeds 11 12 ...] [--json FILE]
 
 A small BERT of letters (32 wide, two layers) learns German from Django's catalogues; the search draws temperature,
-learning rate, batch size and weight decay, by the accuracy on held-out rows. Its parts, each in FOLDER, where a second
+learning rate, batch size and weight decay, by the accuracy on held-out rows. Its parts, each in FOLDER, where a
 second call finds it done:
 
 1. `asha`: TPE with ASHA, unbroken.
@@ -27,16 +27,17 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "platform"), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT / place) for place in ("platform", "tests", "tests/sweep")]
 
 import pyarrow as pa  # noqa: E402
 import pyarrow.parquet as pq  # noqa: E402
+import sweepkit  # noqa: E402
 import yaml  # noqa: E402
 
 import tiny_models  # noqa: E402
 from corpus import catalogue_rows  # noqa: E402
 from pairmill.runs import browse  # noqa: E402
-from pairmill.runs.record import Run, read_events  # noqa: E402
+from pairmill.runs.record import Run  # noqa: E402
 from pairmill.runs.units import digest  # noqa: E402
 from pairmill.sweep import figures  # noqa: E402
 
@@ -101,44 +102,22 @@ def done(given: Json, folder: Path, storage: Path) -> Json:
     """The summary of a sweep that is run to its end."""
     begun = time.monotonic()
     assert started(given, folder, storage).wait() == 0
-    runs = [record for record in browse.records(str(storage)) if record["kind"] == "sweep"]
-    record = next(one for one in reversed(runs) if one["name"] == given["name"])
     print(f"{given['name']} in {storage.name}: {time.monotonic() - begun:.0f} s", flush=True)
-    return browse.find(str(storage), record["id"]).summary()
-
-
-def journal(storage: Path) -> list[Json]:
-    return [json.loads(file.read_text()) for file in sorted(storage.glob("runs/letters-search-*/g0/journal/*.json"))]
-
-
-def ended(storage: Path) -> set[str]:
-    outcomes = [entry["result"] for entry in journal(storage) if entry["event"] == "outcome"]
-    return {run["run"] for result in outcomes for run in result.get("runs") or []}
-
-
-def attempts(storage: Path, runs: set[str]) -> dict[str, int]:
-    """How often each run was worked on."""
-    found = {name: read_events(browse.find(str(storage), name)) for name in runs}
-    return {name: sum(event["event"] == "started" for event in events) for name, events in found.items()}
+    return sweepkit.summary_of(storage, given["name"])
 
 
 def killed(given: Json, folder: Path, storage: Path) -> Json:
     """Kill the driver in its eleventh trial, resume; what was worked on again."""
     driver = started(given, folder, storage)
-    while len(ended(storage)) < KILLED_AFTER or not training_now(storage):
+    while not sweepkit.training(storage, KILLED_AFTER, given["name"]):
         assert driver.poll() is None, "the sweep ended before it could be killed"
         time.sleep(0.1)
-    before = attempts(storage, ended(storage))
+    before = sweepkit.ended_runs(storage, given["name"])
     os.kill(driver.pid, signal.SIGKILL)
     driver.wait()
     summary = done(given, folder, storage)
-    after = attempts(storage, set(before))
+    after = sweepkit.attempts(storage)
     return {"summary": summary, "ended": len(before), "again": [run for run in before if after[run] != before[run]]}
-
-
-def training_now(storage: Path) -> bool:
-    over = ended(storage)
-    return any(list(run.glob("g0/metrics/*.jsonl")) for run in storage.glob("runs/letters-*") if run.name not in over)
 
 
 def full(given: Json, summary: Json, folder: Path, storage: Path) -> Json:

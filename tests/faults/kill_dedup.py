@@ -14,7 +14,6 @@ start from the single task's annotated shards. Of every case that is killed:
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import re
@@ -32,6 +31,7 @@ from typing import Any
 
 import psutil
 from kill import ROOT, finish, only_run, start
+from outcomes import parser
 
 from pairmill.runs.record import read_events
 from reading import digest
@@ -230,11 +230,9 @@ def all_cases(faults: Faults, cluster: Callable[[], RayCluster]) -> Iterator[tup
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--spec", default="jobs/examples/gettext.yaml")
-    parser.add_argument("--only", default="", help="regular expression: the cases to run")
-    parser.add_argument("--json", help="write the results to this file")
-    options = parser.parse_args()
+    arguments = parser(__doc__)
+    arguments.add_argument("--spec", default="jobs/examples/gettext.yaml")
+    options = arguments.parse_args()
     with ExitStack() as stack:
         started: list[RayCluster] = []
 

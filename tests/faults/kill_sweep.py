@@ -2,15 +2,14 @@
 
     python tests/faults/kill_sweep.py [--only WORD] [--json FILE]
 
-A head without CPUs and two raylets; a node is killed with all its processes (SIGKILL) while a trial trains there. The
-last case runs here, one trial at a time, each over two seeds and pruned by the first. "same": values, states, figures
-and best of all trials are those of a sweep that ran here, unbroken, one trial at a time. "done twice": runs of trials
-that had ended before the sweep was started again, and were worked on again.
+A head with room for no trial and two raylets; a node is killed with all its processes (SIGKILL) while a trial trains or
+has its driver there. The last case runs here, one trial at a time, each over two seeds and pruned by the first. "same":
+values, states, figures and best of all trials are those of a sweep that ran here, unbroken, one trial at a time. "done
+twice": runs of trials that had ended before the kill, and were worked on again.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import signal
 import sys
@@ -18,6 +17,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +29,10 @@ sys.path[:0] = [str(ROOT / place) for place in ("platform", "tests", "tests/swee
 
 from kill_dedup import submit, until  # noqa: E402
 from nodes import ended  # noqa: E402
-from outcomes import Case, run_cases  # noqa: E402
-from sweepkit import attempts, journal, over, spec, told  # noqa: E402
+from outcomes import Case, parser, run_cases  # noqa: E402
+from sweepkit import attempts, ended_runs, spec, summary_of, told, training  # noqa: E402
 
 import services  # noqa: E402
-from pairmill.runs import browse  # noqa: E402
 
 RATES = {"optimizer.lr": {"choice": [1e-3, 1e-6, 1e-2, 1e-7]}}
 WORKER = {"workers": 1, "cpus_per_worker": 1, "threads": 1}
@@ -58,11 +57,6 @@ class Sweeps:
         return self.s3.bucket("sweeps") + "/pairmill"
 
 
-def summary_of(storage: str) -> dict[str, Any]:
-    (sweep,) = (one for one in browse.records(storage) if one["kind"] == "sweep")
-    return browse.find(storage, sweep["id"]).summary()
-
-
 def judged(storage: str, quiet: dict[str, Any], before: dict[str, int]) -> dict[str, Any]:
     found, now = summary_of(storage), attempts(storage)
     again = sum(now[name] != count for name, count in before.items())
@@ -74,34 +68,29 @@ def judged(storage: str, quiet: dict[str, Any], before: dict[str, int]) -> dict[
     }
 
 
-def ended_runs(storage: str) -> dict[str, int]:
-    """How often each run of a trial that has ended was worked on."""
-    return {name: count for name, count in attempts(storage).items() if name in over(storage)}
+def wait_for(storage: str, trials: int) -> None:
+    until(lambda: training(storage, trials), f"{trials} trials that have ended, and one that trains")
 
 
-def training(storage: str, trials: int) -> None:
-    """Until so many trials have ended, and another one has begun to train."""
-
-    def reached() -> bool:
-        entries = journal(storage)
-        outcomes = {entry["number"] for entry in entries if entry["event"] == "outcome"}
-        begun = {entry["number"] for entry in entries if entry["event"] == "report"}
-        return len(outcomes) >= trials and bool(begun - outcomes)
-
-    until(reached, f"{trials} trials that have ended, and one that trains")
+def drivers(node: int) -> list[psutil.Process]:
+    """Processes of trials, which drive their runs."""
+    return services.processes(node, "pairmill.sweep.process")
 
 
-def lost_node(sweeps: Sweeps, cluster: services.RayCluster) -> dict[str, Any]:
+def lost_node(
+    sweeps: Sweeps, cluster: services.RayCluster, processes: Callable[[int], list[psutil.Process]]
+) -> dict[str, Any]:
+    """A node dies that has such processes of a trial; another one comes."""
     storage = sweeps.storage()
-    process = submit(sweeps.spec("node", concurrency=2), storage, cluster)
-    training(storage, 1)
+    client = submit(sweeps.spec("node", concurrency=2), storage, cluster)
+    wait_for(storage, 1)
     before = ended_runs(storage)
-    at_work = until(lambda: [n for n in cluster.nodes[1:] if services.train_workers(n.pid)], "a node that trains")
-    trials = sum("pairmill.sweep.process" in one.cmdline() for one in psutil.Process(at_work[0].pid).children(True))
-    services.end(at_work[0], by_force=True)
+    found = until(lambda: [node for node in cluster.nodes[1:] if processes(node.pid)], "a node to kill")[0]
+    lost = {"trainings lost": len(services.train_workers(found.pid)), "drivers lost": len(drivers(found.pid))}
+    services.end(found, by_force=True)
     cluster.add_worker(cpus=2)
-    ended(process)
-    return {**judged(storage, sweeps.quiet, before), "trials that lost their process": trials}
+    ended(client)
+    return {**judged(storage, sweeps.quiet, before), **lost}
 
 
 def lost_cluster(sweeps: Sweeps, start: Callable[[], services.RayCluster]) -> dict[str, Any]:
@@ -109,7 +98,7 @@ def lost_cluster(sweeps: Sweeps, start: Callable[[], services.RayCluster]) -> di
     storage, cluster = sweeps.storage(), start()
     file = sweeps.spec("cluster", concurrency=2)
     client = submit(file, storage, cluster)
-    training(storage, 2)
+    wait_for(storage, 2)
     before = ended_runs(storage)
     for node in cluster.nodes:
         services.end(node, by_force=True)
@@ -126,7 +115,7 @@ def seeds_and_pruning(sweeps: Sweeps) -> dict[str, Any]:
     driver = services.start_pairmill(
         "run", file, "--storage", storages[1], log=sweeps.folder / "driver.log", env=sweeps.s3.env
     )
-    training(storages[1], 2)
+    wait_for(storages[1], 2)
     before = ended_runs(storages[1])
     os.kill(driver.pid, signal.SIGKILL)
     driver.wait()
@@ -145,16 +134,15 @@ def cases(
         sweeps.quiet = sweeps.quiet or ran()
         return case()
 
-    yield "a node killed where a trial trains", lambda: with_quiet(lambda: lost_node(sweeps, start()))
+    for name, processes in (("training", services.train_workers), ("driver", drivers)):
+        lost = partial(lost_node, sweeps, processes=processes)
+        yield f"a node killed that has a trial's {name}", lambda lost=lost: with_quiet(lambda: lost(start()))  # type: ignore[misc]
     yield "the cluster killed, submitted to another", lambda: with_quiet(lambda: lost_cluster(sweeps, start))
     yield "the driver killed, two seeds, pruned", lambda: seeds_and_pruning(sweeps)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default="", help="regular expression: the cases to run")
-    parser.add_argument("--json", help="write the results to this file")
-    options = parser.parse_args()
+    options = parser(__doc__).parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pairmill-faults-")))
@@ -162,8 +150,10 @@ def main() -> None:
         os.environ.update(s3.env)
         sweeps = Sweeps(folder, s3, {})
 
+        env = {**services.NO_TOKEN, **s3.env}
+
         def start() -> services.RayCluster:
-            cluster = stack.enter_context(services.start_ray_cluster(0, {**services.NO_TOKEN, **s3.env}))
+            cluster = stack.enter_context(services.start_ray_cluster(0, env, head=("--memory", "1")))
             for _ in range(2):
                 cluster.add_worker(cpus=2)
             return cluster

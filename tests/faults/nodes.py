@@ -10,7 +10,6 @@ committed more than once.
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
 import sys
@@ -26,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "platform"), str(ROOT / "tests")]
 
 from kill_dedup import SUBMITTED, busy, submit, under_way, until  # noqa: E402
-from outcomes import Case, done_twice, last_line, run_cases  # noqa: E402
+from outcomes import Case, done_twice, last_line, parser, run_cases  # noqa: E402
 
 import services  # noqa: E402
 from pairmill.runs.browse import records  # noqa: E402
@@ -170,11 +169,9 @@ def cases(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--spec", default="jobs/examples/gettext.yaml")
-    parser.add_argument("--only", default="", help="regular expression: the cases to run")
-    parser.add_argument("--json", help="write the results to this file")
-    options = parser.parse_args()
+    arguments = parser(__doc__)
+    arguments.add_argument("--spec", default="jobs/examples/gettext.yaml")
+    options = arguments.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     from contextlib import ExitStack
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import sys
@@ -15,6 +16,13 @@ from pairmill.runs.record import Run
 from reading import committed
 
 Case = tuple[str, Callable[[], dict[str, Any]]]
+
+
+def parser(doc: str | None) -> argparse.ArgumentParser:
+    found = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    found.add_argument("--only", default="", help="regular expression: the cases to run")
+    found.add_argument("--json", help="write the results to this file")
+    return found
 
 
 def run_cases(cases: Iterable[Case], only: str, file: str | None) -> None:

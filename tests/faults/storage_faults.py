@@ -9,7 +9,6 @@ rows are those of a run on a local disk. "done twice": units that were committed
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import tempfile
@@ -22,7 +21,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "platform"), str(ROOT / "tests")]
 
-from outcomes import Case, done_twice, last_line, run_cases  # noqa: E402
+from outcomes import Case, done_twice, last_line, parser, run_cases  # noqa: E402
 
 import services  # noqa: E402
 from faultproxy import Faults, between  # noqa: E402
@@ -95,12 +94,10 @@ def cases(command: Command, s3: services.S3, expected: str) -> Iterator[Case]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--spec", default="jobs/examples/gettext.yaml")
-    parser.add_argument("--set", action="append", default=["resources.shard_size=1MB"], dest="sets")
-    parser.add_argument("--only", default="", help="regular expression: the cases to run")
-    parser.add_argument("--json", help="write the results to this file")
-    options = parser.parse_args()
+    arguments = parser(__doc__)
+    arguments.add_argument("--spec", default="jobs/examples/gettext.yaml")
+    arguments.add_argument("--set", action="append", default=["resources.shard_size=1MB"], dest="sets")
+    options = arguments.parse_args()
     sets = services.options_set(options.sets)
 
     def command(storage: str, env: dict[str, str]) -> services.Outcome:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,18 @@ import pyarrow.parquet as pq
 import yaml
 
 import tiny_training
+from pairmill.errors import SpecError
 from pairmill.jobs import run_job
+from pairmill.runs import browse
 from pairmill.runs.job import Outcome
 from pairmill.runs.record import Run, read_events
 from pairmill.runs.storage import open_storage
 from pairmill.spec.load import loads
+from pairmill.sweep.job import JOURNAL
 from pairmill.sweep.journal import Journal
 
 Json = dict[str, Any]
+NAME = "rates"
 TRAINING = {"steps": 600, "evaluate": {"steps": 50}, "checkpoints": {"steps": None, "minutes": None}}
 
 
@@ -29,7 +34,7 @@ def spec(folder: Path, **keys: Any) -> Json:
     trial = yaml.safe_load(tiny_training.SPEC.format(folder=folder)) | TRAINING
     del trial["resources"]["cpus"]
     trial["optimizer"] = {"lr": 1e-3, "schedule": "constant", "warmup": 0, "clip": None}
-    common = {"kind": "sweep", "name": "rates", "trial": trial, "objective": {"held_out": "cosine"}}
+    common = {"kind": "sweep", "name": NAME, "trial": trial, "objective": {"held_out": "cosine"}}
     return {**common, "resources": {"cpus": 2}, **keys}
 
 
@@ -55,20 +60,30 @@ def attempts(storage: Path | str) -> Counter[str]:
     return Counter({run.id: sum(event["event"] == "started" for event in read_events(run)) for run in runs})
 
 
-def journal(storage: Path | str) -> list[Json]:
-    """What the one sweep below a storage has decided until now."""
-    opened = open_storage(str(storage))
-    for name in opened.directories("runs"):
-        run = Run(opened, name)
-        if (run.record() or {}).get("kind") == "sweep":
-            return Journal(run.units("journal")).entries
+def summary_of(storage: Path | str, name: str = NAME) -> Json:
+    return browse.find(str(storage), name).summary()
+
+
+def journal(storage: Path | str, name: str = NAME) -> list[Json]:
+    """What the sweep of this name has decided until now."""
+    with suppress(SpecError):
+        return Journal(browse.find(str(storage), name).units(JOURNAL)).entries
     return []
 
 
-def over(storage: Path | str) -> set[str]:
-    """The runs of trials that have ended."""
-    ended = [entry["result"].get("runs") or [] for entry in journal(storage) if entry["event"] == "outcome"]
-    return {run["run"] for runs in ended for run in runs if run["run"]}
+def training(storage: Path | str, ended: int, name: str = NAME) -> bool:
+    """Whether so many trials have ended, and another one has begun to train."""
+    entries = journal(storage, name)
+    over = {entry["number"] for entry in entries if entry["event"] == "outcome"}
+    begun = {entry["number"] for entry in entries if entry["event"] == "report"}
+    return len(over) >= ended and bool(begun - over)
+
+
+def ended_runs(storage: Path | str, name: str = NAME) -> dict[str, int]:
+    """How often each run of a trial that has ended was worked on."""
+    ended = [entry["result"].get("runs") or [] for entry in journal(storage, name) if entry["event"] == "outcome"]
+    counted = attempts(storage)
+    return {run["run"]: counted[run["run"]] for runs in ended for run in runs if run["run"]}
 
 
 def told(summary: Json) -> list[Json]:

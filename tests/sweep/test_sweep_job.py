@@ -15,7 +15,7 @@ import yaml
 pytest.importorskip("optuna", reason="needs the extra pairmill[sweep]")
 pytest.importorskip("torch", reason="needs the extra pairmill[train]")
 
-from sweepkit import attempts, journal, over, run, spec, table, told
+from sweepkit import attempts, ended_runs, run, spec, summary_of, table, told, training
 
 import services
 from catalogue_job import SPEC as CURATE
@@ -74,7 +74,7 @@ def test_a_sweep_whose_driver_is_killed_and_then_stopped_ends_as_an_unbroken_one
     for outcomes, sent in ((2, signal.SIGKILL), (4, signal.SIGTERM)):
         driver = services.start_pairmill("run", str(file), "--storage", str(broken), log=log)
         wait_for(broken, outcomes, lambda driver=driver: driver.poll() is None, log)  # type: ignore[misc]
-        ended = {name: count for name, count in attempts(broken).items() if name in over(broken)}
+        ended = ended_runs(broken)
         os.kill(driver.pid, sent)
         assert driver.wait(200) == (-9 if sent == signal.SIGKILL else 130), log.read_text()
     last = services.run_pairmill("run", str(file), "--storage", str(broken), timeout=900)
@@ -86,20 +86,10 @@ def test_a_sweep_whose_driver_is_killed_and_then_stopped_ends_as_an_unbroken_one
 
 
 def wait_for(storage: Path, outcomes: int, alive: Any, log: Path) -> None:
-    """Until so many trials have ended, and another one trains."""
     deadline = time.monotonic() + 600
-    while True:
-        if sum(entry["event"] == "outcome" for entry in journal(storage)) >= outcomes:
-            running = [run for run in storage.glob("runs/tiny-*") if run.name not in over(storage)]
-            if any(list(run.glob("g0/metrics/*.jsonl")) for run in running):
-                return
+    while not training(storage, outcomes):
         assert alive() and time.monotonic() < deadline, log.read_text()
         time.sleep(0.05)
-
-
-def summary_of(storage: Path) -> dict[str, Any]:
-    (name,) = (path.name for path in storage.glob("runs/rates-*"))
-    return browse.find(str(storage), name).summary()
 
 
 @pytest.mark.long

@@ -223,4 +223,5 @@ _AnyInput = (
     | MosesInput | GettextInput
 )  # fmt: skip
 Input = Annotated[_AnyInput, Field(discriminator="format")]
-FORMATS: tuple[str, ...] = tuple(get_args(model.model_fields["format"].annotation)[0] for model in get_args(_AnyInput))
+MODELS: tuple[type[Model], ...] = get_args(_AnyInput)
+FORMATS: tuple[str, ...] = tuple(get_args(model.model_fields["format"].annotation)[0] for model in MODELS)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+from pydantic import BaseModel
+
+from pairmill.curate.decontamination import evaluation
 from pairmill.pairs import sources
 from pairmill.runs.units import digest
-from pairmill.spec.derived import DerivedSpec
+from pairmill.spec.decontaminate import EvaluationSet
 from pairmill.spec.evaluate import Task
+from pairmill.spec.inputs import MODELS
 from pairmill.spec.load import LoadedSpec, check, steps
 from pairmill.spec.trials import cases, trial_document
 
@@ -29,11 +34,20 @@ def of(loaded: LoadedSpec) -> list[str]:
     return sorted({digest([name, found]) for name, found in known.items()})
 
 
-def _files(spec: Any) -> list[Any]:
-    """The inputs and local tasks of a spec."""
-    entries = [entry.input for entry in getattr(spec, "data", None) or [] if getattr(entry, "input", None)]
-    inputs = [] if isinstance(spec, DerivedSpec) else getattr(spec, "inputs", None) or []
-    return [*inputs, *entries, *(task for task in getattr(spec, "tasks", None) or [] if task.mteb is None)]
+def _files(value: Any) -> Iterator[Any]:
+    """The inputs, evaluation sets and local tasks of a spec, wherever they stand; not what it reads of other runs."""
+    if isinstance(value, Task):
+        yield from [value] if value.mteb is None else []
+    elif isinstance(value, (EvaluationSet, *MODELS)):
+        yield value
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from _files(getattr(value, name))
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from _files(one)
+    elif isinstance(value, dict):
+        yield from _files(list(value.values()))
 
 
 def _fingerprints(one: Any) -> list[Any]:
@@ -41,4 +55,5 @@ def _fingerprints(one: Any) -> list[Any]:
         from pairmill.evaluate.job import fingerprints
 
         return fingerprints(one)
-    return [[*file.uris, file.fingerprint] for file in sources.find(one)]
+    files = evaluation.files(one) if isinstance(one, EvaluationSet) else sources.find(one)
+    return [[*file.uris, file.fingerprint] for file in files]

@@ -20,6 +20,7 @@ from pairmill.errors import SourceError
 from pairmill.pairs import sources
 from pairmill.pairs.batch import Quarantined
 from pairmill.pairs.sources import fields
+from pairmill.pairs.sources.base import SourceFile
 from pairmill.spec.clean import Clean
 from pairmill.spec.decontaminate import EvaluationSet
 
@@ -44,6 +45,14 @@ def texts(sets: Sequence[EvaluationSet], cleaning: Clean, say: Say = lambda line
     Raises SourceError for a file that cannot be read to its end, and for a set without any text.
     """
     return pa.concat_tables([_of_set(each, cleaning, say) for each in sets]).combine_chunks()
+
+
+def files(one: EvaluationSet) -> list[SourceFile]:
+    """The files of a set, in canonical order. Raises SourceError where one cannot be used."""
+    if not one.by_record:
+        return sources.find(one.input)
+    found: list[SourceFile] = sources.FORMATS[one.input.format].find(_as_records(one))
+    return found
 
 
 def _of_set(one: EvaluationSet, cleaning: Clean, say: Say) -> pa.Table:
@@ -73,7 +82,7 @@ Found = dict[str, list[tuple[str, int, str]]]  # field -> file, row and text
 
 def _sides(one: EvaluationSet) -> Found:
     found: Found = defaultdict(list)
-    for file in sources.find(one.input):
+    for file in files(one):
         for piece in sources.split(one.input, file, file.text_size + 1):
             for batch in sources.read(one.input, piece, _BATCH_ROWS):
                 _refuse(batch.quarantine)
@@ -95,11 +104,15 @@ class Wanted:
         return list(self.wanted)
 
 
+def _as_records(one: EvaluationSet) -> Any:
+    return one.input.model_copy(update={"builder": Wanted(tuple(one.fields))})
+
+
 def _fields(one: EvaluationSet) -> Found:
-    spec: Any = one.input.model_copy(update={"builder": Wanted(tuple(one.fields))})
+    spec = _as_records(one)
     module = sources.FORMATS[spec.format]
     found: Found = defaultdict(list)
-    for file in module.find(spec):
+    for file in files(one):
         for piece in module.split(spec, file, file.text_size + 1):
             for some in sources.records(spec, piece, _BATCH_ROWS):
                 _refuse(some.quarantine)
