@@ -60,6 +60,9 @@ class Sweeps:
 def judged(storage: str, quiet: dict[str, Any], before: dict[str, int]) -> dict[str, Any]:
     found, now = summary_of(storage), attempts(storage)
     again = sum(now[name] != count for name, count in before.items())
+    for one, other, trial in zip(told(found), told(quiet), found["trials"], strict=True):
+        if one != other:
+            print(f"{one}\ninstead of\n{other}\n{trial['message'] or ''}", flush=True)
     return {
         "same": told(found) == told(quiet) and found["best"] == quiet["best"],
         "done twice": again,

@@ -85,6 +85,26 @@ def test_a_sweep_whose_driver_is_killed_and_then_stopped_ends_as_an_unbroken_one
     assert len(ended) >= 4 and {name: now[name] for name in ended} == ended
 
 
+@pytest.mark.long
+@pytest.mark.usefixtures("local_ray")
+def test_a_trial_whose_actor_dies_before_it_takes_over_from_another_is_done(tmp_path: Path) -> None:
+    """Ray Tune gives such a trial up, without trying it again."""
+    given = spec(tmp_path, space={"optimizer.lr": {"choice": [1e-3, 1e-2, 1e-4]}}, search="grid")
+    given["trial"]["steps"] = 20
+
+    class Said(list[str]):
+        def append(self, line: str) -> None:
+            super().append(line)
+            if line.startswith("trial 0:"):
+                [actor] = services.processes(os.getpid(), "ray::Trial")
+                actor.kill()
+
+    made = run(given, tmp_path / "broken", said := Said())
+    assert [line.split(":")[0] for line in said if "goes on" in line] == ["trial 1 goes on, its process or node died"]
+    assert told(made.summary) == told(run(given, tmp_path / "whole").summary)
+    assert [trial["state"] for trial in made.summary["trials"]] == ["done"] * 3
+
+
 def wait_for(storage: Path, outcomes: int, alive: Any, log: Path) -> None:
     deadline = time.monotonic() + 600
     while not training(storage, outcomes):

@@ -31,7 +31,7 @@ trials: 12
 
 def opened(folder: Path, *sets: str) -> tuple[Journal, Replaying]:
     journal = Journal(Units(open_storage(str(folder)), "journal"))
-    return journal, Replaying(loads(SPEC, "x", sets), journal, lambda: None, lambda entry: None)
+    return journal, Replaying(loads(SPEC, "x", sets), journal, lambda: None, lambda entry: None, print)
 
 
 def score(values: dict[str, Any]) -> float:
@@ -102,11 +102,30 @@ def test_an_interrupted_trial_has_no_outcome_and_an_actor_that_died_too_often_ha
     journal, searcher = opened(tmp_path)
     searcher.suggest("a"), searcher.suggest("b")
     searcher.on_trial_complete("a", error=True)
+    assert journal.outcome(0) is None
+    searcher.died("a", 4, True, "it ran out of memory")
     searcher.stopping = True
     searcher.on_trial_complete("b", {"step": 20, "held_out": 0.1})
     assert journal.outcome(1) is None and searcher.suggest("c") == "FINISHED"
     failed = journal.outcome(0)
-    assert failed is not None and failed["state"] == "failed" and "died 4 times" in failed["result"]["message"]
+    assert failed is not None and failed["state"] == "failed"
+    assert failed["result"]["message"] == "its process or node died 4 times, at last so: it ran out of memory"
+
+
+def test_after_a_trial_that_was_given_up_too_early_there_are_no_more(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """So that the next one is suggested knowing its outcome, as if nothing had happened."""
+    journal, searcher = opened(tmp_path)
+    searcher.suggest("a"), searcher.suggest("b")
+    searcher.died("a", 1, False, "its node is gone")
+    assert not searcher.again
+    searcher.on_trial_complete("b", error=True)
+    searcher.died("b", 1, True, "its node is gone")
+    assert searcher.again and searcher.suggest("c") == "FINISHED"
+    assert journal.outcome(0) is None and journal.outcome(1) is None
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [f"trial {number} goes on, its process or node died: its node is gone" for number in (0, 1)]
 
 
 def test_the_journal_keeps_references_to_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,7 +138,7 @@ def test_no_trial_begins_when_the_budget_is_spent_and_attempts_add_up(tmp_path: 
     journal = Journal(Units(open_storage(str(tmp_path)), "journal"))
     journal.started -= 100
     spent = [None, "budget.hours"]
-    searcher = Replaying(loads(SPEC, "x"), journal, lambda: spent.pop(0), lambda entry: None)
+    searcher = Replaying(loads(SPEC, "x"), journal, lambda: spent.pop(0), lambda entry: None, print)
     assert [searcher.suggest("a"), searcher.suggest("b")] == [{"number": 0}, "FINISHED"]
     assert searcher.ended == "budget.hours"
     assert 100 <= Journal(Units(open_storage(str(tmp_path)), "journal")).seconds < 130

@@ -72,15 +72,19 @@ class Sweep(Job):
     def stages(self, resources: engine.Resources, facts: dict[str, Any]) -> Outcome:
         room.check(self.spec, self.trial)
         with libraries_of(self.kind):
-            from pairmill.sweep.search import Replaying
+            from pairmill.sweep.search import RETRIES, Replaying
             from pairmill.sweep.tuning import fit
         journal = Journal(self.run_.units(JOURNAL))
-        searcher = Replaying(self.loaded, journal, lambda: self._spent(journal), lambda one: self._tell(journal, one))
         self.parents = result.runs(journal)
-        fit(self.spec, searcher, self._work(), lambda: self.lease.lost, self.say)
-        self.check_lease()
-        if searcher.stopping:
-            raise KeyboardInterrupt
+        told = (lambda: self._spent(journal), lambda one: self._tell(journal, one), self.say)
+        for _ in range(1 + RETRIES):
+            searcher = Replaying(self.loaded, journal, *told)
+            fit(self.spec, searcher, self._work(), lambda: self.lease.lost, self.say)
+            self.check_lease()
+            if searcher.stopping:
+                raise KeyboardInterrupt
+            if not searcher.again:
+                break
         journal.check()
         summary, published = result.publish(self, journal, searcher.ended, facts)
         if summary["best"] is None:

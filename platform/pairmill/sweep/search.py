@@ -103,17 +103,26 @@ def source(spec: SweepSpec) -> Source:
 
 class Replaying(Searcher):
     """The journal between Tune and the source. `spent`: which budget is, None while there is some left; `told`: is
-    called with each new outcome."""
+    called with each new outcome, `say` with what else people should know."""
 
     def __init__(
-        self, loaded: LoadedSpec, journal: Journal, spent: Callable[[], str | None], told: Callable[[Json], None]
+        self,
+        loaded: LoadedSpec,
+        journal: Journal,
+        spent: Callable[[], str | None],
+        told: Callable[[Json], None],
+        say: Callable[[str], None],
     ):
         super().__init__()
-        self._journal, self._source, self._spent, self._told = journal, source(loaded.spec), spent, told
+        self._journal, self._source = journal, source(loaded.spec)
+        self._spent, self._told, self._say = spent, told, say
         self._document = loaded.document
         self._numbers: dict[str, int] = {}
         #: Asked to stop: trials that run are not over.
         self.stopping = False
+        #: A trial was given up that is to be tried again: there are no more before it has an outcome.
+        self.again = False
+        self._told_last: tuple[int, str] | None = None
         #: The budget that is spent.
         self.ended: str | None = None
         self._learn(journal.entries)
@@ -130,7 +139,7 @@ class Replaying(Searcher):
 
     def suggest(self, trial_id: str) -> Any:
         number, finished = len(self._numbers), str(Searcher.FINISHED)
-        if self.stopping:
+        if self.stopping or self.again:
             return finished
         if not self._journal.of(number, "suggestion"):
             self.ended = self._spent()
@@ -156,13 +165,29 @@ class Replaying(Searcher):
         number = self._numbers[trial_id]
         result = {name: value for name, value in (result or {}).items() if name in RESULT}
         over = "state" in result
-        if self._journal.outcome(number) or (self.stopping and not over):
-            return
-        if error:
-            result = {"state": "failed", "message": f"its process or node died {RETRIES + 1} times"}
-        elif not over:  # Tune does not report the result at which it stops a trial
+        if error or self._journal.outcome(number) or (self.stopping and not over):
+            return  # of an error `died` is told
+        if not over:  # Tune does not report the result at which it stops a trial
             self._report(number, result)
             result["state"] = "pruned"
+        self._outcome(number, result)
+
+    def died(self, trial_id: str, times: int, over: bool, cause: str) -> None:
+        """A trial's actor failed, for the nth time; `over`: Tune does not start it again. It does not either, however
+        few times it was, where the actor was just taking over from another trial."""
+        number = self._numbers[trial_id]
+        if self.stopping or self._journal.outcome(number):
+            return
+        if over and times > RETRIES:
+            message = f"its process or node died {times} times, at last so: {cause}"
+            self._outcome(number, {"state": "failed", "message": message})
+            return
+        self.again |= over
+        if (number, cause) != self._told_last:  # Tune may report one death twice
+            self._say(f"trial {number} goes on, its process or node died: {cause}")
+        self._told_last = (number, cause)
+
+    def _outcome(self, number: int, result: Json) -> None:
         entry = self._journal.add("outcome", number, state=result["state"], result=result)
         self._source.outcome(number, result["state"], result.get(OBJECTIVE))
         self._told(entry)

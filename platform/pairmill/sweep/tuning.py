@@ -8,11 +8,13 @@ import signal
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import ray
 from ray import tune
+from ray.exceptions import RayActorError
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler
 
 from pairmill.spec.sweep import SweepSpec
@@ -63,7 +65,7 @@ def fit(
                 name="sweep",
                 storage_path=os.path.abspath(folder),
                 stop=_Stopper(searcher, lost),
-                callbacks=[_End()],
+                callbacks=[_Actors(searcher)],
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # the runs have their own
                 failure_config=tune.FailureConfig(max_failures=RETRIES),
                 verbose=0,
@@ -90,13 +92,28 @@ class _Stopper(tune.Stopper):
         return {}
 
 
-class _End(tune.Callback):
-    """Waits until a stopped trial's process has ended: Tune itself kills actors that take longer than 5 s."""
+class _Actors(tune.Callback):
+    """Tells why an actor failed; of a trial that was stopped it waits until its process has ended, as Tune itself kills
+    actors that take longer than 5 s."""
+
+    def __init__(self, searcher: Replaying):
+        self._searcher = searcher
+
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self._died(trial, over=False)
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self._died(trial, over=True)
+
+    def _died(self, trial: Any, over: bool) -> None:
+        lines = [line for line in Path(trial.error_file or os.devnull).read_text("utf-8").splitlines() if line.strip()]
+        self._searcher.died(trial.trial_id, trial.run_metadata.num_failures, over, (lines or ["no cause"])[-1][:200])
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         actor = trial.temporary_state.ray_actor
         if actor is not None:
-            ray.get(actor.cleanup.remote())
+            with suppress(RayActorError):  # its process dies with it
+                ray.get(actor.cleanup.remote())
 
 
 class _Median(MedianStoppingRule):
