@@ -110,12 +110,12 @@ def under_way(storage: Path, phase: str, method: str = "stars") -> bool:
     return any(next(storage.glob(f"{place}/{PHASES[phase]}*"), None) for place in places)
 
 
-def until(found: Callable[[], Any], what: str, seconds: float = 600) -> Any:
+def until(found: Callable[[], Any], what: str, seconds: float = 600, pause: float = 0.01) -> Any:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if result := found():
             return result
-        time.sleep(0.01)
+        time.sleep(pause)
     raise SystemExit(f"never seen: {what}")
 
 

@@ -72,7 +72,7 @@ def judged(storage: str, quiet: dict[str, Any], before: dict[str, int]) -> dict[
 
 
 def wait_for(storage: str, trials: int) -> None:
-    until(lambda: training(storage, trials), f"{trials} trials that have ended, and one that trains")
+    until(lambda: training(storage, trials), f"{trials} trials that have ended, and one that trains", pause=0.2)
 
 
 def drivers(node: int) -> list[psutil.Process]:
