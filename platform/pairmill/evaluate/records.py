@@ -27,8 +27,7 @@ class Record(NamedTuple):
 
 def find(files: Files, columns: Sequence[str]) -> list[SourceFile]:
     """The files, in canonical order. Raises SourceError where one cannot be used."""
-    found: list[SourceFile] = sources.FORMATS[format_of(files)].find(_input(files, columns))
-    return found
+    return sources.find(_input(files, columns))
 
 
 def read(files: Files, columns: Sequence[str], optional: Sequence[str] = ()) -> Iterator[Record]:

@@ -49,10 +49,7 @@ def texts(sets: Sequence[EvaluationSet], cleaning: Clean, say: Say = lambda line
 
 def files(one: EvaluationSet) -> list[SourceFile]:
     """The files of a set, in canonical order. Raises SourceError where one cannot be used."""
-    if not one.by_record:
-        return sources.find(one.input)
-    found: list[SourceFile] = sources.FORMATS[one.input.format].find(_as_records(one))
-    return found
+    return sources.find(_as_records(one) if one.by_record else one.input)
 
 
 def _of_set(one: EvaluationSet, cleaning: Clean, say: Say) -> pa.Table:
@@ -110,10 +107,9 @@ def _as_records(one: EvaluationSet) -> Any:
 
 def _fields(one: EvaluationSet) -> Found:
     spec = _as_records(one)
-    module = sources.FORMATS[spec.format]
     found: Found = defaultdict(list)
     for file in files(one):
-        for piece in module.split(spec, file, file.text_size + 1):
+        for piece in sources.split(spec, file, file.text_size + 1):
             for some in sources.records(spec, piece, _BATCH_ROWS):
                 _refuse(some.quarantine)
                 for row, record in some.items:
