@@ -28,6 +28,9 @@ from pathlib import Path
 from typing import Any
 
 HOST = "127.0.0.1"
+# The nodes' own address. Ray replaces 127.0.0.1 by the machine's address whenever a process starts: a network that
+# comes or goes in between leaves nodes that do not find each other. Others of the loopback network it takes as given.
+NODE = "127.0.0.2" if sys.platform == "linux" else HOST
 OBJECT_STORE = 160_000_000
 SECONDS = 120
 State = dict[str, Any]
@@ -44,7 +47,7 @@ def up(arguments: argparse.Namespace) -> State:
     if state_of(folder):
         raise RuntimeError(f"a cluster runs already ({folder}): end it with `down`, or use another --folder.")
     folder.mkdir(parents=True, exist_ok=True)
-    state: State = {"nodes": [], "gcs": f"{HOST}:{free_port()}", "jobs": f"http://{HOST}:{free_port()}", "env": {}}
+    state: State = {"nodes": [], "gcs": f"{NODE}:{free_port()}", "jobs": f"http://{HOST}:{free_port()}", "env": {}}
     state["env"] = token(folder) if arguments.token else {"RAY_AUTH_MODE": "disabled"}
     try:
         wait(state, [start_node(folder, state, head_options(folder, state), cpus=0, memory=None, gpus=0)], folder)
@@ -92,7 +95,7 @@ def start_node(
     """Start a node and take note of it, without waiting for it."""
     agent, metrics = free_port(), free_port()
     given = [
-        *("--node-ip-address", HOST),
+        *("--node-ip-address", NODE),
         *("--num-cpus", str(cpus)),
         *("--num-gpus", str(gpus)),
         *(("--memory", str(memory)) if memory else ()),
@@ -152,9 +155,11 @@ def wait(state: State, nodes: list[dict[str, Any]], folder: Path) -> None:
     deadline = time.monotonic() + SECONDS
     for node in nodes:
         while not (listens(node["agent"]) and listens(node["metrics"]) and answers(state)):
-            if not lives(node) or time.monotonic() > deadline:
-                end_of_log = (folder / node["log"]).read_text(errors="replace")[-2000:]
-                raise RuntimeError(f"a node did not start. Its log ends with:\n{end_of_log}")
+            ended = next((one for one in state["nodes"] if not lives(one)), None)
+            if ended or time.monotonic() > deadline:
+                end_of_log = (folder / (ended or node)["log"]).read_text(errors="replace")[-2000:]
+                told = "ended while it or another one started" if ended else f"did not start in {SECONDS} seconds"
+                raise RuntimeError(f"a node {told}. Its log ends with:\n{end_of_log}")
             time.sleep(0.2)
 
 

@@ -86,6 +86,17 @@ def test_claims_are_told_with_their_verdicts_on_page_and_in_text() -> None:
     assert "by more than 0.1" in page and "or at most 0.01 behind" in page and "Best so far" not in page
 
 
+def test_each_seed_of_a_trial_leads_to_its_run_and_a_run_without_seeds_is_called_by_its_name() -> None:
+    given = sweep_summaries.claims()
+    runs = [{"seed": seed, "run": f"tiny-{seed}", "figures": {"objective": 0.7 + seed / 100}} for seed in (1, 2)]
+    given["trials"][0]["runs"] = [*runs, {"seed": 3, "run": "tiny-3"}]  # the last one failed
+    page, search = sweep_page.render(given), sweep_page.render(sweep_summaries.search())
+    for seed, value in ((1, "0.71"), (2, "0.72"), (3, "–")):
+        assert f'<a href="../tiny-{seed}/report.html">seed {seed}</a> {value}' in page
+    alone = sweep_summaries.trial(0, {}, "done", 0.8)["runs"][0]["run"]
+    assert f'<a href="../{alone}/report.html"><bdi>{alone}</bdi></a>' in search
+
+
 def test_a_sweep_without_a_trial_has_a_page_too() -> None:
     page = sweep_page.render({"run": {"id": "x", "kind": "sweep", "state": "failed", "error": "no room"}})
     assert "No trial has ended." in page and "no room" in page

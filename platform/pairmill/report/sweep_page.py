@@ -45,5 +45,5 @@ def prepare(summary: Mapping[str, Any]) -> dict[str, Any]:
         "rows": view.rows(summary),
         "more": max(0, len(summary.get("trials") or []) - view.ROWS_SHOWN),
         "pruning": bool(summary.get("prune")),
-        "seeded": any(row["seeds"] for row in view.rows(summary)),
+        "seeded": any("seed" in run for row in view.rows(summary) for run in row["runs"]),
     }

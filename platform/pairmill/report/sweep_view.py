@@ -98,10 +98,9 @@ def rows(summary: Json) -> list[dict[str, Any]]:
             "objective": show.value(trial.get("objective")),
             "held_out": show.value(trial.get("held_out")),
             "values": [(path, short(value)) for path, value in (trial.get("values") or {}).items()],
-            "seeds": [(show.digits(run["seed"]), show.value(run["figures"]["objective"])) for run in _seeded(trial)],
             "steps": trial.get("steps") or 0,
             "cpu": show.duration(trial.get("cpu_seconds")),
-            "runs": [str(run["run"]) for run in trial.get("runs") or [] if run.get("run")],
+            "runs": [_run(run) for run in trial.get("runs") or [] if run.get("run")],
             "message": show.one_line(str(trial.get("message") or ""), 400),
             "best": trial["number"] == summary.get("best") and not summary.get("claims"),
         }
@@ -109,9 +108,11 @@ def rows(summary: Json) -> list[dict[str, Any]]:
     ]
 
 
-def _seeded(trial: Json) -> list[Json]:
-    runs = trial.get("runs") or []
-    return [run for run in runs if "figures" in run and run.get("seed") is not None]
+def _run(run: Json) -> dict[str, Any]:
+    """A trial's run; of one that has a seed of its own, the objective found with it."""
+    seed = run.get("seed")
+    value = show.value(run["figures"]["objective"]) if "figures" in run else "–"
+    return {"id": str(run["run"])} | ({} if seed is None else {"seed": show.digits(seed), "value": value})
 
 
 def claims(summary: Json) -> list[dict[str, Any]]:
