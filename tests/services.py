@@ -186,7 +186,7 @@ def rclone_s3(folder: Path) -> Iterator[S3]:
 # ---- Ray
 
 # The nodes' own address: 127.0.0.1 is replaced by Ray, as cluster/local/cluster.py says.
-NODE = "127.0.0.2" if sys.platform == "linux" else "127.0.0.1"
+ADDRESS = "127.0.0.2" if sys.platform == "linux" else "127.0.0.1"
 
 
 @dataclass
@@ -224,7 +224,7 @@ class RayCluster:
         agent = free_port()
         ours = [
             "--node-ip-address",
-            NODE,
+            ADDRESS,
             "--num-cpus",
             str(cpus),
             "--num-gpus",
@@ -283,7 +283,7 @@ def start_ray_cluster(
     `head`: further options of `ray start` for it."""
     folder = Path(tempfile.mkdtemp(prefix="pm-ray-"))  # short: paths of Unix sockets end at 107 bytes
     gcs, dashboard = free_port(), free_port()
-    cluster = RayCluster(f"http://127.0.0.1:{dashboard}", f"{NODE}:{gcs}", folder, env=env)
+    cluster = RayCluster(f"http://127.0.0.1:{dashboard}", f"{ADDRESS}:{gcs}", folder, env=env)
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         stack.callback(cluster.stop)

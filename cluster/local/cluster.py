@@ -30,10 +30,13 @@ from typing import Any
 HOST = "127.0.0.1"
 # The nodes' own address. Ray replaces 127.0.0.1 by the machine's address whenever a process starts: a network that
 # comes or goes in between leaves nodes that do not find each other. Others of the loopback network it takes as given.
-NODE = "127.0.0.2" if sys.platform == "linux" else HOST
+ADDRESS = "127.0.0.2"
 OBJECT_STORE = 160_000_000
 SECONDS = 120
+ATTEMPTS = 3
 State = dict[str, Any]
+Node = dict[str, Any]
+Asked = tuple[list[str], int, "int | None", int]  # options of `ray start`, CPUs, memory, GPUs
 
 
 def default_folder() -> Path:
@@ -47,13 +50,12 @@ def up(arguments: argparse.Namespace) -> State:
     if state_of(folder):
         raise RuntimeError(f"a cluster runs already ({folder}): end it with `down`, or use another --folder.")
     folder.mkdir(parents=True, exist_ok=True)
-    state: State = {"nodes": [], "gcs": f"{NODE}:{free_port()}", "jobs": f"http://{HOST}:{free_port()}", "env": {}}
+    state: State = {"nodes": [], "gcs": f"{ADDRESS}:{free_port()}", "jobs": f"http://{HOST}:{free_port()}", "env": {}}
     state["env"] = token(folder) if arguments.token else {"RAY_AUTH_MODE": "disabled"}
     try:
-        wait(state, [start_node(folder, state, head_options(folder, state), cpus=0, memory=None, gpus=0)], folder)
+        start(folder, state, [(head_options(folder, state), 0, None, 0)])
         given = (arguments.cpus, arguments.memory, arguments.gpus)
-        joined = [worker_options(folder, state, number) for number in range(arguments.workers)]
-        wait(state, [start_node(folder, state, options, *given) for options in joined], folder)
+        start(folder, state, [(worker_options(folder, state, number), *given) for number in range(arguments.workers)])
     except BaseException:
         down(folder)
         raise
@@ -63,12 +65,12 @@ def up(arguments: argparse.Namespace) -> State:
 def down(folder: Path) -> int:
     """End what `up` started; returns how many nodes there were."""
     nodes = state_of(folder).get("nodes", [])
-    end([node["pid"] for node in nodes if lives(node)])
+    end(nodes)
     shutil.rmtree(folder, ignore_errors=True)
     return len(nodes)
 
 
-def status(folder: Path) -> list[tuple[dict[str, Any], bool]]:
+def status(folder: Path) -> list[tuple[Node, bool]]:
     """The nodes, and whether each lives."""
     return [(node, lives(node)) for node in state_of(folder).get("nodes", [])]
 
@@ -89,13 +91,37 @@ def worker_options(folder: Path, state: State, number: int) -> list[str]:
     return ["--address", state["gcs"], "--temp-dir", str(folder / f"ray{number + 1}")]
 
 
-def start_node(
-    folder: Path, state: State, options: list[str], cpus: int, memory: int | None, gpus: int
-) -> dict[str, Any]:
+def start(folder: Path, state: State, asked: list[Asked]) -> None:
+    """Start nodes side by side; returns when they are there. Ray gives up a node that is not in half a minute, as on
+    a busy machine: it is started anew."""
+    for left in reversed(range(ATTEMPTS)):
+        started = [(start_node(folder, state, *options), options) for options in asked]
+        asked = [options for node, options in started if not comes(folder, state, node, again=left > 0)]
+        if not asked:
+            return
+
+
+def comes(folder: Path, state: State, node: Node, again: bool) -> bool:
+    """Wait until a node's agent listens and the job server answers. If it ends, what is left of it is cleared away to
+    start it `again`, or this is an error, with the end of its log."""
+    deadline = time.monotonic() + SECONDS
+    while not (listens(node["agent"]) and listens(node["metrics"]) and answers(state)):
+        if again and not lives(node):
+            end([node])
+            state["nodes"].remove(node)
+            return False
+        if not lives(node) or time.monotonic() > deadline:
+            end_of_log = (folder / node["log"]).read_text(errors="replace")[-2000:]
+            raise RuntimeError(f"a node did not start. Its log ends with:\n{end_of_log}")
+        time.sleep(0.2)
+    return True
+
+
+def start_node(folder: Path, state: State, options: list[str], cpus: int, memory: int | None, gpus: int) -> Node:
     """Start a node and take note of it, without waiting for it."""
     agent, metrics = free_port(), free_port()
     given = [
-        *("--node-ip-address", NODE),
+        *("--node-ip-address", ADDRESS),
         *("--num-cpus", str(cpus)),
         *("--num-gpus", str(gpus)),
         *(("--memory", str(memory)) if memory else ()),
@@ -106,7 +132,7 @@ def start_node(
         "--disable-usage-stats",
         "--block",
     ]
-    log = folder / f"node{len(state['nodes'])}.log"
+    log = folder / f"node-{agent}.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
             [sys.executable, "-m", "ray.scripts.scripts", "start", *options, *given],
@@ -150,22 +176,10 @@ def state_of(folder: Path) -> State:
     return {}
 
 
-def wait(state: State, nodes: list[dict[str, Any]], folder: Path) -> None:
-    """Until the nodes' agents listen and the job server answers."""
-    deadline = time.monotonic() + SECONDS
-    for node in nodes:
-        while not (listens(node["agent"]) and listens(node["metrics"]) and answers(state)):
-            ended = next((one for one in state["nodes"] if not lives(one)), None)
-            if ended or time.monotonic() > deadline:
-                end_of_log = (folder / (ended or node)["log"]).read_text(errors="replace")[-2000:]
-                told = "ended while it or another one started" if ended else f"did not start in {SECONDS} seconds"
-                raise RuntimeError(f"a node {told}. Its log ends with:\n{end_of_log}")
-            time.sleep(0.2)
-
-
-def end(pids: list[int]) -> None:
-    """End processes and all that they started, by id: they are asked, what is left after a while is killed."""
-    family = {pid: born(pid) for parent_ in pids for pid in (parent_, *descendants(parent_))}
+def end(nodes: list[Node]) -> None:
+    """End nodes and all that they started, by id: they are asked, what is left after a while is killed."""
+    pids = [node["pid"] for node in nodes if lives(node)]
+    family = {pid: born(pid) for node in nodes for pid in members(node)}
     for pid in pids:
         os.kill(pid, signal.SIGTERM)
     deadline, left = time.monotonic() + 15, list(family)
@@ -179,17 +193,20 @@ def end(pids: list[int]) -> None:
     for pid in left:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    for pid in pids:
-        reap(pid)
+    for node in nodes:
+        reap(node["pid"])
 
 
-def descendants(pid: int) -> list[int]:
-    """The processes that a process started, and theirs."""
-    parents = {int(path.name): parent(int(path.name)) for path in Path("/proc").iterdir() if path.name.isdigit()}
-    found = [pid]
+def members(node: Node) -> list[int]:
+    """A node's processes: the one that was started, those of its session, which stay when it has ended, and all that
+    they started."""
+    if born(node["pid"]) not in (node["born"], None):
+        return []  # it has gone with all of its session, and its id is another's
+    told = {int(path.name): fields(int(path.name)) for path in Path("/proc").iterdir() if path.name.isdigit()}
+    found = [pid for pid, of in told.items() if of and int(of[3]) == node["pid"]]
     for each in found:
-        found += [child for child, of in parents.items() if of == each]
-    return found[1:]
+        found += [pid for pid, of in told.items() if of and int(of[1]) == each and pid not in found]
+    return found
 
 
 def fields(pid: int) -> list[str]:
@@ -201,18 +218,13 @@ def fields(pid: int) -> list[str]:
     return [] if found[0] == "Z" else found
 
 
-def parent(pid: int) -> int | None:
-    found = fields(pid)
-    return int(found[1]) if found else None
-
-
 def born(pid: int) -> str | None:
     """When a process began, in clock ticks since the machine did: with its id, what tells it from all others."""
     found = fields(pid)
     return found[19] if found else None
 
 
-def lives(node: dict[str, Any]) -> bool:
+def lives(node: Node) -> bool:
     return node["born"] is not None and born(node["pid"]) == node["born"]
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import importlib.util
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -216,16 +218,43 @@ def test_the_local_cluster_shows_its_nodes_is_not_started_twice_and_ends_without
     assert len(set(ports)) == len(ports)
     with pytest.raises(RuntimeError, match="runs already"):
         script.up(script.parser().parse_args(["up", "--folder", str(folder)]))
-    family = {
-        pid: script.born(pid) for node in state["nodes"] for pid in (node["pid"], *script.descendants(node["pid"]))
-    }
+    family = {pid: script.born(pid) for node in state["nodes"] for pid in script.members(node)}
     assert len(family) > 10
     assert script.down(folder) == 3
+    assert not left(script, family)
+    assert script.status(folder) == [] and not folder.exists()
+
+
+def left(script: Any, family: dict[int, str | None]) -> list[int]:
+    """Those of the processes that have not ended after a while."""
     deadline = time.monotonic() + 10
     while any(script.born(pid) == start for pid, start in family.items() if start) and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert not [pid for pid, start in family.items() if start and script.born(pid) == start]
-    assert script.status(folder) == [] and not folder.exists()
+    return [pid for pid, start in family.items() if start and script.born(pid) == start]
+
+
+def test_a_node_that_ends_while_it_starts_is_started_anew_and_nothing_of_it_stays(monkeypatch):
+    script = module(ROOT / "cluster/local/cluster.py")
+    folder = Path(tempfile.mkdtemp(prefix="pm-local-"))
+    family: dict[int, str | None] = {}
+
+    def first_dies(*given: Any) -> dict[str, Any]:
+        node: dict[str, Any] = start_node(*given)
+        if not family:
+            while len(script.members(node)) < 4:  # it has started processes of its own: they are not asked to end
+                time.sleep(0.05)
+            family.update({pid: script.born(pid) for pid in script.members(node)})
+            os.kill(node["pid"], signal.SIGKILL)
+        return node
+
+    start_node = script.start_node
+    monkeypatch.setattr(script, "start_node", first_dies)
+    try:
+        state = script.up(script.parser().parse_args(["up", "--folder", str(folder), "--workers", "0"]))
+        assert len(state["nodes"]) == 1 and script.lives(state["nodes"][0]) and state["nodes"][0]["pid"] not in family
+        assert len(family) >= 4 and not left(script, family)
+    finally:
+        script.down(folder)
 
 
 def test_the_local_cluster_uses_nothing_that_ray_does_not_bring():
