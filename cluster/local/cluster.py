@@ -36,7 +36,7 @@ SECONDS = 120
 ATTEMPTS = 3
 State = dict[str, Any]
 Node = dict[str, Any]
-Asked = tuple[list[str], int, "int | None", int]  # options of `ray start`, CPUs, memory, GPUs
+Asked = tuple[list[str], int, int | None, int]  # options of `ray start`, CPUs, memory, GPUs
 
 
 def default_folder() -> Path:
@@ -65,7 +65,7 @@ def up(arguments: argparse.Namespace) -> State:
 def down(folder: Path) -> int:
     """End what `up` started; returns how many nodes there were."""
     nodes = state_of(folder).get("nodes", [])
-    end(nodes)
+    end([node for node in nodes if lives(node)])  # the id of one that is gone may be another's by now
     shutil.rmtree(folder, ignore_errors=True)
     return len(nodes)
 
@@ -102,15 +102,17 @@ def start(folder: Path, state: State, asked: list[Asked]) -> None:
 
 
 def comes(folder: Path, state: State, node: Node, again: bool) -> bool:
-    """Wait until a node's agent listens and the job server answers. If it ends, what is left of it is cleared away to
-    start it `again`, or this is an error, with the end of its log."""
+    """Wait until a node's agent listens and the job server answers. If it ends, what is left of it is cleared away: it
+    can be started `again`, or this is an error, with the end of its log."""
     deadline = time.monotonic() + SECONDS
     while not (listens(node["agent"]) and listens(node["metrics"]) and answers(state)):
-        if again and not lives(node):
+        ended = not lives(node)
+        if ended:
             end([node])
+        if ended and again:
             state["nodes"].remove(node)
             return False
-        if not lives(node) or time.monotonic() > deadline:
+        if ended or time.monotonic() > deadline:
             end_of_log = (folder / node["log"]).read_text(errors="replace")[-2000:]
             raise RuntimeError(f"a node did not start. Its log ends with:\n{end_of_log}")
         time.sleep(0.2)

@@ -35,6 +35,7 @@ def prepare(summary: Mapping[str, Any]) -> dict[str, Any]:
         "slices": "Values one by one",
     }
     contents = [("summary", "Summary"), *((id_, title) for id_, title in titles.items() if made[id_])]
+    rows = view.rows(summary)
     return {
         **frame(summary, "sweep", [*contents, ("trials", "Trials")]),
         **made,
@@ -42,8 +43,8 @@ def prepare(summary: Mapping[str, Any]) -> dict[str, Any]:
         "objective": view.objective(summary),
         "cost": view.cost(summary),
         "best_spec": str(summary.get("best_spec") or ""),
-        "rows": view.rows(summary),
+        "rows": rows,
         "more": max(0, len(summary.get("trials") or []) - view.ROWS_SHOWN),
         "pruning": bool(summary.get("prune")),
-        "seeded": any("seed" in run for row in view.rows(summary) for run in row["runs"]),
+        "seeded": any("seed" in run for row in rows for run in row["runs"]),
     }
