@@ -72,6 +72,17 @@ def test_the_page_never_scrolls_sideways_and_all_text_can_be_read(
     assert ill_shown(opened(browser, files[name]).page, (320, 390, 800, 1440)) == []
 
 
+def test_names_below_the_axes_of_a_sweep_are_not_cut(browser: sync_api.Browser, tmp_path: Path) -> None:
+    rendered = sweep_page.render(sweep_summaries.search())
+    assert "objective.<wbr>temperature" in rendered
+    path = "steps.<wbr>encoder.<wbr>spec.<wbr>model.<wbr>architecture.<wbr>hidden_size"
+    (tmp_path / "sweep.html").write_text(rendered.replace("objective.<wbr>temperature", path), "utf-8")
+    page = opened(browser, tmp_path / "sweep.html").page
+    for width in (390, 1440):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.locator(".parallel .scroll").evaluate("box => box.scrollHeight - box.clientHeight") <= 0
+
+
 def test_every_sample_shows_its_text_in_the_direction_of_its_script(
     browser: sync_api.Browser, files: dict[str, Path]
 ) -> None:
